@@ -1,0 +1,99 @@
+"""The contract of an agent: one row per record, and everything else follows.
+
+An agent turns its data into a matrix with one row per record (the privacy unit). The privacy
+pipeline clips every row, sums them, adds noise and encrypts; the agent sees only the noised total
+and applies it to the public model. A row may depend on its own record and the public state only,
+so the sensitivity bound is a fact about the pipeline and not about the agent.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from mesh_fl.errors import AgentError
+from mesh_fl.layout import Layout
+from mesh_fl.schema import Field, Table
+
+Data = Mapping[str, NDArray[np.generic]]
+"""Arrays by name; axis 0 is the record."""
+
+State = Mapping[str, NDArray[np.float64]]
+"""The public model: exactly what travels."""
+
+Rows = NDArray[np.float64] | csr_array[np.float64]
+"""One row per record, shape (n, dim)."""
+
+Total = Mapping[str, NDArray[np.float64]]
+"""The noised sum of all clipped rows, cut into named blocks."""
+
+
+class Agent(ABC):
+    """A learner whose data leaves a site only as a noised, encrypted sum of clipped rows.
+
+    Subclasses are frozen keyword-only dataclasses: their fields are the configuration, part of the
+    plan that every member agrees to. No learned state lives in an agent object.
+
+    Only `clip`, `init`, `contribute`, `apply` and `predict` are mandatory.
+
+    Attributes
+    ----------
+    unit : {"record", "client"}
+        What one row stands for. "client" means one row in all, such as a model delta.
+    clip : float
+        L2 bound that every row of `contribute` is scaled down to.
+    measure_clip : float
+        L2 bound of the rows of `measure`.
+    """
+
+    unit: ClassVar[Literal["record", "client"]] = "record"
+    clip: float
+    measure_clip: float = 1.0
+
+    @property
+    def schema(self) -> tuple[Field, ...]:
+        """The columns that `prepare` reads; empty for an agent that is handed arrays."""
+        return ()
+
+    def prepare(self, table: Table) -> Data:
+        """Turn a table into arrays, record by record: nothing may be fitted on private data."""
+        return table
+
+    @abstractmethod
+    def init(self) -> State:
+        """Return the public model before any training; the same on every call."""
+
+    def layout(self, state: State) -> Layout:
+        """Name the blocks of a row; by default those of the state, in order."""
+        return {name: value.shape for name, value in state.items()}
+
+    @abstractmethod
+    def contribute(self, state: State, data: Data) -> Rows:
+        """Return one row per record. No randomness, no side effect."""
+
+    @abstractmethod
+    def apply(self, state: State, total: Total) -> State:
+        """Return the next model. Pure and deterministic."""
+
+    @abstractmethod
+    def predict(self, state: State, data: Data) -> NDArray[np.generic]:
+        """Answer for each record, with whichever model is given."""
+
+    def measure_layout(self) -> Layout:
+        """Name the blocks of what `measure` sums; empty when the agent measures nothing."""
+        return {}
+
+    def measure(self, state: State, data: Data) -> Rows:
+        """Return one row per record whose sum tells the quality; charged like training."""
+        raise AgentError(f"{type(self).__name__} declares no measure: plan it with measures = 0")
+
+    def score(self, total: Total) -> Mapping[str, float]:
+        """Read quality figures from the summed rows of `measure`."""
+        raise AgentError(f"{type(self).__name__} declares no score: plan it with measures = 0")
+
+    def adapt(self, state: State, data: Data) -> State:
+        """Return a local model around the global one; it never leaves the client."""
+        return state

@@ -1,0 +1,117 @@
+"""Where a training stands at the server, stored before anybody is asked."""
+
+from typing import Literal, Self
+
+import msgpack
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mesh_fl.errors import ConfigError
+from mesh_fl.messages import Pending
+from mesh_fl.privacy.plan import Plan
+from mesh_fl.store import Blobs
+
+BLOB = "training"
+
+Status = Literal["running", "finished", "exhausted", "split"]
+
+
+class RoundRecord(BaseModel):
+    """One finished release.
+
+    Parameters
+    ----------
+    step : int
+        Its place in the schedule, from 1.
+    kind : str
+        "train" or "measure".
+    attempts : int
+        Attempts that it took.
+    members : int
+        Members in its sum.
+    seconds : float
+        From the first ask to the encrypted sum.
+    bytes_up, bytes_down : int
+        Bytes of messages from and to all members, over all its attempts.
+    scores : dict of str to float
+        What a measure found, once its sum was opened.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: int
+    kind: str
+    attempts: int
+    members: int
+    seconds: float
+    bytes_up: int
+    bytes_down: int
+    scores: dict[str, float] = {}
+
+
+class Checkpoint(BaseModel):
+    """All that a server needs to go on after a crash.
+
+    Parameters
+    ----------
+    training, plan : str, Plan
+        Which training, on what terms.
+    status : str
+        "running", "finished", "exhausted" (spare attempts used up) or "split" (members disagree).
+    sealed_keys, sealed_for : dict of str to bytes
+        The training's key sealed to each member, and the public key that it was sealed to.
+    step : int
+        Releases whose encrypted sum is complete.
+    attempt : int
+        Attempts begun, in all.
+    cohort : tuple of str
+        Who is asked in the open attempt; empty when none is open.
+    spent : float
+        Squared mu charged for all attempts so far to a member that took part in each.
+    digest, state : str, bytes
+        The model before `pending` is applied.
+    pending : Pending or None
+        The last encrypted sum, not yet opened.
+    applied : int
+        Releases that the model has seen.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    training: str
+    plan: Plan
+    status: Status = "running"
+    sealed_keys: dict[str, bytes] = {}
+    sealed_for: dict[str, bytes] = {}
+    step: int = 0
+    attempt: int = 0
+    cohort: tuple[str, ...] = ()
+    spent: float = 0.0
+    digest: str
+    state: bytes
+    pending: Pending | None = None
+    applied: int = 0
+    history: list[RoundRecord] = []
+
+    def save(self, blobs: Blobs) -> None:
+        """Store the checkpoint, atomically and durably."""
+        blobs[BLOB] = msgpack.packb(self.model_dump())
+
+    @classmethod
+    def load(cls, blobs: Blobs) -> Self | None:
+        """Return the stored checkpoint, or None where no training was begun.
+
+        Raises
+        ------
+        ConfigError
+            If what is stored is no checkpoint.
+        """
+        blob = blobs.get(BLOB)
+        if blob is None:
+            return None
+        try:
+            return cls.model_validate(msgpack.unpackb(blob, use_list=False))
+        except (ValidationError, ValueError, TypeError, msgpack.UnpackException) as error:
+            raise ConfigError(
+                f"the stored training cannot be read ({type(error).__name__}): put back the file "
+                f"'{BLOB}' of the server's home, or begin a new one by `mesh-server start --new`"
+            ) from error

@@ -1,0 +1,1 @@
+"""The member side: Fleet connection, ClientApp and local inference in one process."""

@@ -1,0 +1,125 @@
+"""Who takes part in a training: consent to the plan, and the training's key for everybody."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.exchange import Exchange
+from mesh_fl.messages import Enrol, Enrolled, Refusal, ToServer
+
+PING_S = 2.0
+"""How long a member that fell silent is waited for while the others could go on."""
+
+
+@dataclass
+class Enrolment:
+    """Keeps track of the members of one training while this server runs.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Holds the sealed keys.
+    exchange : Exchange
+        How to reach the members.
+    refused : callable
+        Told who refuses, and why.
+    timeout_s : float
+        How long a member may take to consent.
+
+    Attributes
+    ----------
+    enrolled : set of str
+        Members that consented and hold the training's key.
+    excluded : dict of str to str
+        Members whose refusal lasts, and why.
+    """
+
+    checkpoint: Checkpoint
+    exchange: Exchange
+    refused: Callable[[str, str], None]
+    timeout_s: float
+    enrolled: set[str] = field(default_factory=set)
+    excluded: dict[str, str] = field(default_factory=dict)
+    _passed_over: dict[str, int] = field(default_factory=dict)
+
+    def candidates(self) -> frozenset[str]:
+        """Return the plan's members that could still take part, connected or not."""
+        registered = self.exchange.members().keys() & self.checkpoint.plan.caps.keys()
+        return frozenset(registered - self.excluded.keys())
+
+    def ready(self) -> tuple[str, ...]:
+        """Enrol whom we can reach, and return the members that are ready for an attempt, sorted."""
+        reachable = self.candidates() & self.exchange.connected()
+        self.enrol([name for name in reachable - self.enrolled if self._worth_asking(name)])
+        return tuple(sorted(self.enrolled & reachable))
+
+    def enrol(self, names: Collection[str]) -> None:
+        """Have members consent and give each the training's key."""
+        if not names or not self._keys_for(names):
+            return
+        sealed = self.checkpoint.sealed_keys
+        asks = {name: self._message(name, {}) for name in names if name in sealed}
+        known_silent = asks.keys() <= self._passed_over.keys()
+        answers = self.exchange.send(asks, PING_S if known_silent else self.timeout_s)
+        for name, answer in answers.items():
+            if isinstance(answer, Enrolled):
+                self.enrolled.add(name)
+                self._passed_over.pop(name, None)
+        self.note(answers)
+        self.lost(asks.keys() - answers.keys())
+
+    def note(self, answers: Mapping[str, ToServer]) -> None:
+        """Remember who refused: for good, or until it has consented again."""
+        for name, answer in answers.items():
+            if not isinstance(answer, Refusal):
+                continue
+            self.enrolled.discard(name)
+            if answer.lasting:
+                self.excluded[name] = answer.reason
+            self.refused(name, answer.reason)
+
+    def lost(self, names: Collection[str]) -> None:
+        """Remember who did not answer: it must consent again before it is asked to contribute."""
+        for name in names:
+            self.enrolled.discard(name)
+            self._passed_over.setdefault(name, 0)
+
+    def _worth_asking(self, name: str) -> bool:
+        """Ask a silent member at the 1st, 2nd, 4th, 8th, ... chance, so that it slows nobody."""
+        if name not in self._passed_over:
+            return True
+        self._passed_over[name] += 1
+        chances = self._passed_over[name]
+        return chances & (chances - 1) == 0
+
+    def _keys_for(self, names: Collection[str]) -> bool:
+        """Have some member seal the training's key to everybody who lacks it."""
+        keys = self.exchange.members()
+        held = self.checkpoint.sealed_for
+        lacking = {
+            name: key
+            for name, key in keys.items()
+            if name in self.checkpoint.plan.caps and held.get(name) != key
+        }
+        if not lacking.keys() & set(names):
+            return True
+        holders = (self.candidates() & self.exchange.connected()) - lacking.keys()
+        return any(self._seal(name, lacking) for name in sorted(holders if held else names))
+
+    def _seal(self, holder: str, lacking: Mapping[str, bytes]) -> bool:
+        answers = self.exchange.send({holder: self._message(holder, lacking)}, self.timeout_s)
+        self.note(answers)
+        answer = answers.get(holder)
+        if not isinstance(answer, Enrolled) or answer.sealed_keys.keys() != lacking.keys():
+            return False
+        self.checkpoint.sealed_keys |= answer.sealed_keys
+        self.checkpoint.sealed_for |= lacking
+        return True
+
+    def _message(self, name: str, seal_to: Mapping[str, bytes]) -> Enrol:
+        return Enrol(
+            training=self.checkpoint.training,
+            plan=self.checkpoint.plan,
+            sealed_key=self.checkpoint.sealed_keys.get(name),
+            seal_to=dict(seal_to),
+        )

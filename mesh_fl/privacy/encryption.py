@@ -1,0 +1,422 @@
+"""Exact sums of encrypted integers: BFV with additions only.
+
+Whoever adds holds no key and learns nothing. The scheme is that of Fan and Vercauteren
+(eprint 2012/144) in Microsoft SEAL, reached through TenSEAL's low-level binding, with seeded
+symmetric encryption, which halves an upload.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Self
+
+import msgpack
+import numpy as np
+import tenseal.sealapi as seal
+from numpy.typing import NDArray
+
+from mesh_fl.errors import EncryptionError, PlanError
+
+LARGEST_MODULUS_BITS = {2048: 54, 4096: 60, 8192: 60}
+"""Degree to bits of q: 128-bit security (HomomorphicEncryption.org, 2018), one prime of SEAL."""
+
+FRESH_NOISE = 21.5
+"""Largest error of a fresh coefficient: centred binomial of 2·21 coins, and rounding by ½."""
+
+_ROOM = int(FRESH_NOISE * 2 * 2)
+"""What q / t has to exceed per ciphertext: decryption rounds up to ½, and one bit stays unused."""
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_SEAL_REFUSALS = (RuntimeError, ValueError, IndexError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Public parameters of the encryption.
+
+    Parameters
+    ----------
+    degree : int
+        Ring dimension, which is also the number of values in one block.
+    modulus_bits : int
+        Bits of the ciphertext modulus q, the largest fitting prime of that size.
+    plain_modulus : int
+        Prime t, 1 modulo ``2 * degree``; sums are exact modulo t.
+
+    Raises
+    ------
+    PlanError
+        If the parameters are insecure or impossible.
+    """
+
+    degree: int
+    modulus_bits: int
+    plain_modulus: int
+
+    def __post_init__(self) -> None:
+        most_bits = LARGEST_MODULUS_BITS.get(self.degree, 0)
+        if not self.plain_modulus.bit_length() < self.modulus_bits <= most_bits:
+            raise PlanError(
+                f"expected a degree in {set(LARGEST_MODULUS_BITS)} and a modulus longer than t and "
+                f"of at most 128-bit secure length, found {self}; use Parameters.for_range"
+            )
+        if not _is_batching_prime(self.plain_modulus, self.degree):
+            raise PlanError(
+                f"expected a prime plain modulus that is 1 modulo {2 * self.degree}, "
+                f"found {self.plain_modulus}; use Parameters.for_range"
+            )
+
+    @classmethod
+    def for_range(cls, bound: int, members: int) -> Self:
+        """Return the smallest parameters that cannot fail, with one bit of noise budget to spare.
+
+        Parameters
+        ----------
+        bound : int
+            Every possible sum lies in ``[-bound, bound]``.
+        members : int
+            Largest number of ciphertexts that are added.
+
+        Raises
+        ------
+        PlanError
+            If no secure parameters hold such sums.
+        """
+        if bound < 1 or members < 1:
+            raise PlanError(f"expected bound and members above 0, found {bound} and {members}")
+        for degree, most_bits in LARGEST_MODULUS_BITS.items():
+            plain_modulus = _prime_above(2 * bound, degree, most_bits)
+            modulus = _prime_above(members * _ROOM * plain_modulus, degree, most_bits)
+            if plain_modulus and modulus:
+                return cls(degree, modulus.bit_length(), plain_modulus)
+        needed_bits = (members * _ROOM * 2 * bound).bit_length()
+        raise PlanError(
+            f"expected sums that fit a modulus of 60 bits, found that a bound of {bound} "
+            f"({bound.bit_length()} bits) and {members} members need {needed_bits} bits or more; "
+            "lower the scale, the noise or the number of members"
+        )
+
+    @property
+    def modulus(self) -> int:
+        """The prime q itself."""
+        return _largest_prime(self.modulus_bits, self.degree)
+
+    @property
+    def most_additions(self) -> int:
+        """Largest n with 2 · 21.5 · n < q / 2t: the worst case, and one bit to spare."""
+        return self.modulus // (_ROOM * self.plain_modulus)
+
+
+class Bfv:
+    """Encrypts, adds and decrypts vectors of integers modulo t.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Public parameters.
+    secret_key : bytes, optional
+        From `generate_key`. Without it the object can only add.
+
+    Raises
+    ------
+    EncryptionError
+        If the key is damaged or belongs to other parameters.
+
+    Guarantee
+    ---------
+    Whoever lacks the key learns only lengths (IND-CPA, 128-bit security). The digest finds damage,
+    not forgery: ciphertexts are malleable, so they have to travel signed. Whoever holds the key
+    opens every single ciphertext, not just the sum.
+    """
+
+    def __init__(self, parameters: Parameters, secret_key: bytes | None = None) -> None:
+        self.parameters = parameters
+        context = _context(parameters)
+        self._evaluator = seal.Evaluator(context)
+        self._encoder = seal.BatchEncoder(context)
+        self._encryptor: seal.Encryptor | None = None
+        self._decryptor: seal.Decryptor | None = None
+        if secret_key is not None:
+            key = _load_key(parameters, secret_key)
+            self._encryptor = seal.Encryptor(context, key)
+            self._decryptor = seal.Decryptor(context, key)
+
+    def __repr__(self) -> str:
+        return f"Bfv({self.parameters}, has_key={self._decryptor is not None})"
+
+    def encrypt(self, values: NDArray[np.int64]) -> bytes:
+        """Return the encryption of a vector of any length.
+
+        Parameters
+        ----------
+        values : ndarray of int64, shape (size,)
+            Centred values or residues modulo t: ``-t/2 < value < t``.
+
+        Raises
+        ------
+        EncryptionError
+            If a value is out of range, or there is no key.
+        """
+        if self._encryptor is None:
+            raise EncryptionError("expected a key to encrypt with, found none; open the epoch")
+        residues = _residues(values, self.parameters.plain_modulus)
+        starts = range(0, len(residues), self.parameters.degree)
+        plain = seal.Plaintext()
+        blocks = []
+        with _MemoryFile() as file:
+            for start in starts:
+                block = residues[start : start + self.parameters.degree]
+                self._encoder.encode(block.tolist(), plain)
+                # Only the form that returns its result keeps the seed in place of the random half.
+                blocks.append(file.save(self._encryptor.encrypt_symmetric(plain)))
+        return _pack(blocks, self.parameters)
+
+    def add(self, ciphertexts: Sequence[bytes], size: int | None = None) -> bytes:
+        """Return the encryption of the sum; needs no key.
+
+        Parameters
+        ----------
+        ciphertexts : sequence of bytes
+            Fresh ones from `encrypt`, at most ``parameters.most_additions``.
+        size : int, optional
+            Length of the vectors. Without it they only have to agree in their number of blocks.
+
+        Raises
+        ------
+        EncryptionError
+            If a ciphertext is damaged, foreign or of another length, or if there are too many.
+        """
+        most = self.parameters.most_additions
+        if not 1 <= len(ciphertexts) <= most:
+            raise EncryptionError(
+                f"expected 1 to {most} ciphertexts to add, found {len(ciphertexts)}; "
+                "make the plan for the whole cohort"
+            )
+        count = _block_count(ciphertexts[0]) if size is None else self._blocks_for(size)
+        unpacked = [_unpack(ciphertext, self.parameters, count) for ciphertext in ciphertexts]
+        with _MemoryFile() as file:
+            sums = [self._add_block(file, blocks) for blocks in zip(*unpacked, strict=True)]
+        return _pack(sums, self.parameters)
+
+    def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
+        """Return the vector in a ciphertext.
+
+        Parameters
+        ----------
+        ciphertext : bytes
+            From `add` or `encrypt`.
+        size : int
+            Length of the vector.
+
+        Returns
+        -------
+        ndarray of int64, shape (size,)
+            Centred into ``(-t/2, t/2]``.
+
+        Raises
+        ------
+        EncryptionError
+            If the ciphertext is damaged, foreign, of another length or under another key, or if
+            there is no key.
+        """
+        if self._decryptor is None:
+            raise EncryptionError("expected a key to decrypt with, found none; open the epoch")
+        blocks = _unpack(ciphertext, self.parameters, self._blocks_for(size))
+        residues = np.zeros((len(blocks), self.parameters.degree), dtype=np.int64)
+        with _MemoryFile() as file:
+            for row, block in zip(residues, blocks, strict=True):
+                row[:] = self._decrypt_block(self._decryptor, self._load(file, block))
+        return _centred(residues.reshape(-1)[:size], self.parameters.plain_modulus)
+
+    def _blocks_for(self, size: int) -> int:
+        return -(-size // self.parameters.degree)
+
+    def _add_block(self, file: "_MemoryFile", blocks: Iterable[bytes]) -> bytes:
+        first, *others = blocks
+        total = self._load(file, first)
+        with _refusal("ciphertexts that can be added"):
+            for block in others:
+                self._evaluator.add_inplace(total, self._load(file, block))
+        return file.save(total)
+
+    def _decrypt_block(self, decryptor: "seal.Decryptor", cipher: "seal.Ciphertext") -> list[int]:
+        plain = seal.Plaintext()
+        with _refusal("a ciphertext that can be decrypted"):
+            if decryptor.invariant_noise_budget(cipher) == 0:
+                raise EncryptionError(
+                    "expected a ciphertext under our key, found noise; compare epoch fingerprints"
+                )
+            decryptor.decrypt(cipher, plain)
+            residues: list[int] = self._encoder.decode_uint64(plain)
+        return residues
+
+    def _load(self, file: "_MemoryFile", block: bytes) -> "seal.Ciphertext":
+        cipher = seal.Ciphertext()
+        with _refusal("a ciphertext under these parameters"):
+            file.load(cipher, _context(self.parameters), block)
+        if cipher.size() != 2:
+            raise EncryptionError(
+                f"expected a ciphertext of 2 polynomials, found {cipher.size()}; refuse the sender"
+            )
+        return cipher
+
+
+def generate_key(parameters: Parameters) -> bytes:
+    """Return a fresh secret key; it never touches a disk where the system has memory files."""
+    with _MemoryFile() as file:
+        return file.save(seal.KeyGenerator(_context(parameters)).secret_key())
+
+
+class _MemoryFile:
+    """A file without a place on disk, because SEAL reads and writes nothing but paths."""
+
+    def __enter__(self) -> Self:
+        self._on_disk = not (hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir())
+        if self._on_disk:
+            self._descriptor, path = tempfile.mkstemp()
+        else:
+            self._descriptor = os.memfd_create("seal")
+            path = f"/proc/self/fd/{self._descriptor}"
+        self._path = Path(path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+        if self._on_disk:
+            self._path.unlink()
+
+    def save(self, thing: "seal.Ciphertext | seal.SecretKey") -> bytes:
+        thing.save(str(self._path))
+        return self._path.read_bytes()
+
+    def load(
+        self,
+        thing: "seal.Ciphertext | seal.SecretKey",
+        context: "seal.SEALContext",
+        blob: bytes,
+    ) -> None:
+        self._path.write_bytes(blob)
+        thing.load(context, str(self._path))
+
+
+@contextmanager
+def _refusal(expected: str) -> Iterator[None]:
+    try:
+        yield
+    except _SEAL_REFUSALS as error:
+        raise EncryptionError(f"expected {expected}, found: {error}; ask for it again") from None
+
+
+@lru_cache(maxsize=16)
+def _context(parameters: Parameters) -> "seal.SEALContext":
+    chosen = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+    chosen.set_poly_modulus_degree(parameters.degree)
+    chosen.set_coeff_modulus([seal.Modulus(parameters.modulus)])
+    chosen.set_plain_modulus(parameters.plain_modulus)
+    context = seal.SEALContext(chosen, True, seal.SEC_LEVEL_TYPE.TC128)
+    if not context.parameters_set():
+        raise PlanError(
+            f"expected valid parameters, found {parameters}: {context.parameters_error_message()}"
+        )
+    return context
+
+
+def _load_key(parameters: Parameters, secret_key: bytes) -> "seal.SecretKey":
+    limit = _largest_block_bytes(parameters)
+    if len(secret_key) > limit:
+        raise EncryptionError(f"expected a key of at most {limit} bytes, found {len(secret_key)}")
+    key = seal.SecretKey()
+    with _MemoryFile() as file, _refusal("a secret key for these parameters"):
+        file.load(key, _context(parameters), secret_key)
+    return key
+
+
+def _is_batching_prime(value: int, degree: int) -> bool:
+    return value > 1 and value % (2 * degree) == 1 and bool(seal.Modulus(value).is_prime())
+
+
+def _largest_prime(bits: int, degree: int) -> int:
+    try:
+        return int(seal.PlainModulus.Batching(degree, bits).value())
+    except _SEAL_REFUSALS:
+        return 0
+
+
+def _prime_above(least: int, degree: int, most_bits: int) -> int:
+    sizes = range(max(2, least.bit_length()), most_bits + 1)
+    primes = (_largest_prime(bits, degree) for bits in sizes)
+    return next((prime for prime in primes if prime > least), 0)
+
+
+def _residues(values: NDArray[np.int64], plain_modulus: int) -> NDArray[np.int64]:
+    if values.ndim != 1 or values.dtype != np.int64:
+        raise EncryptionError(
+            f"expected a vector of int64, found {values.dtype} of shape {values.shape}"
+        )
+    least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if 2 * least <= -plain_modulus or most >= plain_modulus:
+        raise EncryptionError(
+            f"expected values from {-(plain_modulus // 2)} to {plain_modulus - 1}, found one "
+            "out of range; reduce them modulo t, or widen the plan's range"
+        )
+    return np.where(values < 0, values + plain_modulus, values)
+
+
+def _centred(residues: NDArray[np.int64], plain_modulus: int) -> NDArray[np.int64]:
+    return np.where(residues > plain_modulus // 2, residues - plain_modulus, residues)
+
+
+def _pack(blocks: list[bytes], parameters: Parameters) -> bytes:
+    body: bytes = msgpack.packb(blocks)
+    return _digest(body, parameters) + body
+
+
+def _block_count(ciphertext: bytes) -> int:
+    reader = msgpack.Unpacker()
+    reader.feed(memoryview(ciphertext)[_DIGEST_BYTES:][:5])
+    try:
+        return int(reader.read_array_header())
+    except (ValueError, msgpack.OutOfData):
+        raise EncryptionError(
+            "expected a ciphertext, found something else; ask for it again"
+        ) from None
+
+
+def _unpack(ciphertext: bytes, parameters: Parameters, count: int) -> list[bytes]:
+    # Random coefficients of more than eight bits do not shrink below a byte each.
+    least_bytes = _DIGEST_BYTES + count * parameters.degree
+    most_bytes = _DIGEST_BYTES + 5 + count * (5 + _largest_block_bytes(parameters))
+    if not least_bytes <= len(ciphertext) <= most_bytes:
+        raise EncryptionError(
+            f"expected {least_bytes} to {most_bytes} bytes for {count} blocks, "
+            f"found {len(ciphertext)}; refuse the sender"
+        )
+    body = memoryview(ciphertext)[_DIGEST_BYTES:]
+    if _digest(body, parameters) != ciphertext[:_DIGEST_BYTES]:
+        raise EncryptionError(
+            "expected an intact ciphertext under these parameters, found another digest; "
+            "ask for it again"
+        )
+    try:
+        blocks = msgpack.unpackb(body, max_array_len=count)
+    except (ValueError, TypeError):
+        blocks = None
+    if not isinstance(blocks, list) or [type(b) for b in blocks] != [bytes] * count:
+        raise EncryptionError(f"expected {count} blocks, found others; refuse the sender")
+    return blocks
+
+
+def _largest_block_bytes(parameters: Parameters) -> int:
+    # Two polynomials of 64-bit words, and room for what SEAL writes around them.
+    return 16 * parameters.degree + 1024
+
+
+def _digest(body: bytes | memoryview, parameters: Parameters) -> bytes:
+    digest = hashlib.sha256(f"mesh_fl/bfv\0{parameters}\0".encode())
+    digest.update(body)
+    return digest.digest()

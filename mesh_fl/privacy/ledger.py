@@ -1,0 +1,297 @@
+"""What every record has spent in its life, and the refusal to spend more.
+
+The ledger is an append-only chain of lines, each sealed by an HMAC over the line before it, so an
+edit by hand is noticed. A charge is durable before anything that depends on it leaves the machine.
+A second file keeps the last link, so a ledger that was cut short is noticed too; a whole home
+restored from a backup is not (other members will have to remember our last link for that).
+"""
+
+import datetime
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.errors import BudgetError, LedgerError
+from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.privacy.plan import ROUNDING, Policy
+from mesh_fl.store import Blobs, Journal
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """Which records a contribution reads, as keyed hashes: an id cannot be read back.
+
+    Attributes
+    ----------
+    hashes : ndarray of uint64, sorted
+        One per record. Two records that share a hash are charged as one: never too little.
+    """
+
+    hashes: NDArray[np.uint64]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the hashes, hexadecimal."""
+        return hashlib.sha256(self.hashes.tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One attempt at one release, as it stands in the ledger.
+
+    Attributes
+    ----------
+    training, agent, plan : str
+        Which training, by which agent, under which plan (its digest).
+    step, attempt : int
+        Release within the schedule, and number of the attempt within the training.
+    ask : str
+        Digest of everything the attempt is bound to.
+    records : str
+        Digest of the record set that pays.
+    cost : float
+        Squared mu that each of those records pays.
+    """
+
+    training: str
+    agent: str
+    plan: str
+    step: int
+    attempt: int
+    ask: str
+    records: str
+    cost: float
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Order within a training."""
+        return (self.step, self.attempt)
+
+
+class Ledger:
+    """A member's record of spent privacy.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where the lines are kept.
+    blobs : Blobs
+        Where the record sets and the last link are kept.
+    key : bytes
+        Local secret that seals lines and hashes record ids.
+    policy : Policy
+        The lifetime budget; fixed by the first start, and refused if it becomes laxer later.
+
+    Guarantee
+    ---------
+    Neighbouring relation: add or remove one record. A record is charged the exact Gaussian
+    composition of all releases whose record set contains it, across agents, plans and
+    trainings, and no charge is accepted that takes it beyond `policy`. Broken by a ledger
+    or key that is deleted or restored from a backup, and by record ids that are reused or renamed.
+
+    Raises
+    ------
+    LedgerError
+        If a line was altered, the ledger was cut short, or the policy became laxer.
+    """
+
+    def __init__(self, journal: Journal, blobs: Blobs, key: bytes, policy: Policy) -> None:
+        self._journal = journal
+        self._blobs = blobs
+        self._key = key
+        self.policy = policy
+        self._charges: list[Charge] = []
+        self._head = GENESIS
+        self._sets: dict[str, RecordSet] = {}
+        self._load()
+
+    def records(self, table: str, ids: Sequence[str]) -> RecordSet:
+        """Return the record set of ids; the same id in another table is another record."""
+        key = hashlib.blake2b(self._key, person=b"mesh_fl/record").digest()
+        hashes = [
+            hashlib.blake2b(f"{table}\0{one}".encode(), key=key, digest_size=8).digest()
+            for one in ids
+        ]
+        return RecordSet(np.unique(np.frombuffer(b"".join(hashes), dtype="<u8")))
+
+    def spent(self, records: RecordSet) -> float:
+        """Return the largest squared mu that any record of a set has spent so far."""
+        costs: dict[str, float] = {}
+        for charge in self._charges:
+            costs[charge.records] = costs.get(charge.records, 0.0) + charge.cost
+        spends = np.zeros(max(len(records), 1))
+        for digest, cost in costs.items():
+            shared = np.isin(records.hashes, self._set(digest).hashes, assume_unique=True)
+            spends[: len(records)][shared] += cost
+        return float(spends.max())
+
+    def affords(self, records: RecordSet, cost: float) -> bool:
+        """Tell whether every record of a set could pay so much more."""
+        return self.spent(records) + cost <= self.policy.budget * (1 + ROUNDING)
+
+    def charge(self, charge: Charge, records: RecordSet) -> bool:
+        """Charge an attempt, durably.
+
+        Returns
+        -------
+        bool
+            True for a new charge; False if this very attempt was charged before.
+
+        Raises
+        ------
+        LedgerError
+            For an attempt older than the last one of its training, or the same attempt bound to
+            something else.
+        BudgetError
+            If a record would overspend.
+        """
+        if charge.records != records.digest:
+            raise LedgerError("the charge names another record set than the one handed over")
+        last = self.last(charge.training)
+        if last is not None and charge.position <= last.position:
+            return self._again(charge, last)
+        if last is not None and charge.attempt <= last.attempt:
+            raise LedgerError(
+                f"attempt {charge.attempt} of training {charge.training} is not newer than attempt "
+                f"{last.attempt}, which was charged: refused as a replay"
+            )
+        self._refuse_overspending(charge, records)
+        if records.digest not in self._blobs:
+            self._blobs[records.digest] = records.hashes.tobytes()
+        self._append("charge", charge.__dict__)
+        self._charges.append(charge)
+        return True
+
+    def last(self, training: str) -> Charge | None:
+        """Return the newest charge of a training."""
+        mine = (charge for charge in reversed(self._charges) if charge.training == training)
+        return next(mine, None)
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """All charges, oldest first."""
+        return tuple(self._charges)
+
+    @property
+    def head(self) -> str:
+        """The last link of the chain: it stands for the whole ledger."""
+        return self._head
+
+    def epsilon_spent(self, records: RecordSet) -> float:
+        """Return the epsilon spent by a set's most charged record, at the policy's delta."""
+        spent = self.spent(records)
+        return epsilon_of(spent**0.5, self.policy.delta) if spent else 0.0
+
+    def _again(self, charge: Charge, last: Charge) -> bool:
+        if charge.position != last.position:
+            raise LedgerError(
+                f"step {charge.step}, attempt {charge.attempt} of training {charge.training} is "
+                f"older than step {last.step}, attempt {last.attempt}: refused as a replay"
+            )
+        if charge != last:
+            raise LedgerError(
+                f"attempt {charge.attempt} of training {charge.training} was charged for another "
+                "ask: refused, because one attempt may stand for one ask only"
+            )
+        return False
+
+    def _refuse_overspending(self, charge: Charge, records: RecordSet) -> None:
+        if not self.affords(records, charge.cost):
+            after = epsilon_of((self.spent(records) + charge.cost) ** 0.5, self.policy.delta)
+            raise BudgetError(
+                f"{charge.agent}: this release would take a record to epsilon = {after:.4g}, our "
+                f"lifetime budget is {self.policy.epsilon:g}: only records that are new can take "
+                "part from here on (see `mesh-client budget`)"
+            )
+
+    def _set(self, digest: str) -> RecordSet:
+        if digest not in self._sets:
+            blob = self._blobs.get(digest)
+            if blob is None or hashlib.sha256(blob).hexdigest() != digest:
+                raise LedgerError(
+                    f"the ledger's record set {digest[:12]} is missing or altered: restore the "
+                    "whole home from where it was; without it the spent budget is unknown"
+                )
+            self._sets[digest] = RecordSet(np.frombuffer(blob, dtype="<u8"))
+        return self._sets[digest]
+
+    def _append(self, kind: str, body: dict[str, object]) -> None:
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        line = {"kind": kind, "at": at, **body, "previous": self._head}
+        link = self._link(line)
+        self._journal.append(json.dumps({**line, "link": link}).encode())
+        self._head = link
+        self._blobs["head"] = link.encode()
+
+    def _link(self, line: dict[str, object]) -> str:
+        text = json.dumps(line, sort_keys=True).encode()
+        return hmac.digest(self._key, text, "sha256").hex()
+
+    def _load(self) -> None:
+        lines = self._journal.read().splitlines()
+        links = [GENESIS]
+        for number, text in enumerate(lines, start=1):
+            links.append(self._read(number, text, links[-1]))
+        remembered = self._blobs.get("head", links[-1].encode()).decode(errors="replace")
+        if remembered not in links[-2:]:
+            raise LedgerError(
+                f"the ledger ends after {len(lines)} lines, but a later line was written once: it "
+                "was cut short or replaced by an older copy; put the newest copy back"
+            )
+        self._head = links[-1]
+        if not lines:
+            self._append("policy", self.policy.model_dump(mode="json"))
+
+    def _read(self, number: int, text: bytes, previous: str) -> str:
+        try:
+            line = json.loads(text)
+            link = line.pop("link")
+            intact = line["previous"] == previous and hmac.compare_digest(link, self._link(line))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            intact = False
+        if not intact:
+            raise LedgerError(
+                f"line {number} of the ledger was altered: expected it to follow from the line "
+                "before; put the unaltered copy back, since without it the spent budget is unknown"
+            )
+        self._take(line)
+        return str(link)
+
+    def _take(self, line: dict[str, object]) -> None:
+        body = {k: v for k, v in line.items() if k not in ("kind", "at", "previous")}
+        if line["kind"] == "charge":
+            self._charges.append(Charge(**body))  # type: ignore[arg-type]
+            return
+        first = Policy.model_validate(body)
+        if not _no_laxer(self.policy, first):
+            raise LedgerError(
+                f"the ledger was opened for {_terms(first)}, [privacy] in client.toml now says "
+                f"{_terms(self.policy)}: a promise once made cannot be weakened; set it back"
+            )
+
+
+def _no_laxer(new: Policy, first: Policy) -> bool:
+    return (
+        new.epsilon <= first.epsilon
+        and new.delta == first.delta
+        and new.colluders >= first.colluders
+        and new.survivors >= first.survivors
+    )
+
+
+def _terms(policy: Policy) -> str:
+    return (
+        f"epsilon {policy.epsilon:g}, delta {policy.delta:g}, survivors {policy.survivors}, "
+        f"colluders {policy.colluders}"
+    )

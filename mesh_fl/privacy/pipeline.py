@@ -1,0 +1,156 @@
+"""From rows to sealed bytes, and from the encrypted sum to the noised total.
+
+The only way out of a member is a `Sealed` or an `Opened`, and only this file makes them::
+
+    Sealed = encrypt( noise_share + Σ_records round(scale · row · min(1, clip/‖row‖)) )
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.agent import Rows
+from mesh_fl.errors import EncryptionError, ProtocolError
+from mesh_fl.privacy.clipping import sum_rows
+from mesh_fl.privacy.digest import chain
+from mesh_fl.privacy.encryption import Parameters
+from mesh_fl.privacy.noise import Source, discrete_gaussian
+from mesh_fl.privacy.plan import Release
+
+
+class Cipher(Protocol):
+    """Encryption that adds: exact integer vectors in, their exact sum out."""
+
+    def encrypt(self, values: NDArray[np.int64]) -> bytes:
+        """Encrypt a vector."""
+
+    def add(self, ciphertexts: Sequence[bytes]) -> bytes:
+        """Add encrypted vectors without opening them."""
+
+    def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
+        """Open a vector of a known length."""
+
+
+CipherFactory = Callable[[Parameters, bytes | None], Cipher]
+"""Makes a cipher from parameters and the secret key; without the key it can only add."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A member's noised and encrypted contribution: made by `seal`, opened by nobody alone."""
+
+    ciphertext: bytes
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A member's word on an opened sum: the digest of all of it, and every n-th value.
+
+    The members hand over disjoint slices, so the total travels once and not once a member.
+
+    Attributes
+    ----------
+    digest : str
+        The chain of the initial state and all integer totals, this one included.
+    size : int
+        Length of the whole total.
+    first, step : int
+        The slice holds the values at first, first + step, ...
+    values : bytes
+        Little-endian int64.
+    """
+
+    digest: str
+    size: int
+    first: int
+    step: int
+    values: bytes
+
+
+def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed:
+    """Clip, sum, noise and encrypt rows.
+
+    Parameters
+    ----------
+    rows : Rows, shape (n, release.dimension)
+        One row per record.
+    release : Release
+        Clip, scale, noise and range of this kind of release.
+    cipher : Cipher
+        With the key of the training.
+    source : Source
+        Where the noise comes from; the operating system's generator outside of tests.
+
+    Returns
+    -------
+    Sealed
+        What may leave the member.
+
+    Guarantee
+    ---------
+    Neighbouring relation: add or remove one record. The integer sum moves by at most
+    `release.sensitivity` in L2, and a discrete Gaussian of standard deviation `release.share` is
+    added before encryption. Alone this is weaker than the plan's promise: that needs the shares of
+    the other members (`Plan`). Broken by a source that can be predicted, and by sealing the same
+    noise twice.
+    """
+    summed = sum_rows(rows, release.clip, release.scale, release.dimension)
+    noise = discrete_gaussian(release.share, release.dimension, source)
+    return Sealed(cipher.encrypt(summed + noise))
+
+
+def add(sealed: Sequence[Sealed], cipher: Cipher) -> bytes:
+    """Add what the members sealed, still encrypted."""
+    return cipher.add([one.ciphertext for one in sealed])
+
+
+def open_sum(encrypted: bytes, release: Release, cipher: Cipher) -> NDArray[np.int64]:
+    """Open an encrypted sum into its noised integers."""
+    return cipher.decrypt(encrypted, release.dimension)
+
+
+def rescale(total: NDArray[np.int64], release: Release) -> NDArray[np.float64]:
+    """Turn integer units back into units of a row."""
+    return total / release.scale
+
+
+def next_digest(digest: str, total: NDArray[np.int64]) -> str:
+    """Return the digest after one more integer total (floats would differ between machines)."""
+    return chain("total", digest, np.ascontiguousarray(total, dtype="<i8").tobytes())
+
+
+def hand_over(total: NDArray[np.int64], digest: str, position: int, members: int) -> Opened:
+    """Return the slice of an opened total that falls to a position in the cohort."""
+    values = np.ascontiguousarray(total[position::members], dtype="<i8").tobytes()
+    return Opened(digest, len(total), position, members, values)
+
+
+def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int64]:
+    """Put the members' slices together and check them against the digest all of them signed for.
+
+    Raises
+    ------
+    ProtocolError
+        If a slice has the wrong length or place, one is missing, or the digest does not fit.
+    """
+    total = np.zeros(size, dtype=np.int64)
+    filled = np.zeros(size, dtype=np.bool_)
+    for one in slices:
+        well_placed = one.size == size and 0 <= one.first < one.step
+        expected = len(range(one.first, size, one.step)) if well_placed else 0
+        if not well_placed or len(one.values) != 8 * expected:
+            raise ProtocolError(
+                f"expected a slice of {size} values, got {len(one.values)} bytes of {one.size} "
+                f"values: the member and the server run different versions or plans"
+            )
+        total[one.first :: one.step] = np.frombuffer(one.values, dtype="<i8")
+        filled[one.first :: one.step] = True
+    if not filled.all():
+        raise ProtocolError(f"{size - int(filled.sum())} of {size} values of the total are missing")
+    digests = {one.digest for one in slices}
+    if digests != {next_digest(before, total)}:
+        raise EncryptionError("the assembled total does not have the digest that the members state")
+    return total

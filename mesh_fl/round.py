@@ -1,0 +1,162 @@
+"""The walk of one round, on one page: what a member does, then what the server does.
+
+::
+
+    server                                         member
+    ask(step, last encrypted sum)            →     open the sum, apply it: the new model
+                                                   charge the ledger, durably
+                                                   rows → clip → sum → noise → encrypt
+    assemble the opened total, apply it      ←     reply(sealed rows, slice of the opened total)
+    add the sealed rows, still encrypted
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.agent import Agent, Rows, State
+from mesh_fl.errors import AgentError, MeshError, ProtocolError
+from mesh_fl.layout import unpack
+from mesh_fl.member import Member
+from mesh_fl.messages import Ask, Enrol, Pending, Refusal, Reply, ToMember, ToServer
+from mesh_fl.privacy.pipeline import (
+    Cipher,
+    Opened,
+    add,
+    assemble,
+    hand_over,
+    next_digest,
+    open_sum,
+    rescale,
+    seal,
+)
+from mesh_fl.privacy.plan import Kind, Plan
+from mesh_fl.seat import Seat
+
+
+def respond(message: ToMember, member: Member) -> ToServer:
+    """Answer whatever the server sent; what we refuse becomes a `Refusal` with its reason."""
+    try:
+        if isinstance(message, Enrol):
+            return member.enrol(message)
+        return client_turn(message, member)
+    except MeshError as error:
+        lasting = not isinstance(error, ProtocolError)
+        return Refusal(reason=f"{member.name}: {error}"[:2000], lasting=lasting)
+
+
+def client_turn(ask: Ask, member: Member) -> Reply:
+    """Answer an ask: open, apply, charge, contribute.
+
+    Raises
+    ------
+    PrivacyError, ProtocolError
+        Before any data is touched, if the ask is older, bound to something else, over the budget,
+        or over a cohort that is too small.
+    """
+    seat = member.seat(ask)
+    opened = catch_up(ask, seat)
+    member.on_model(seat)
+    if ask.phase == "close":
+        return Reply(training=ask.training, step=ask.step, attempt=0, sealed=None, opened=opened)
+    if not member.charge(ask, seat) and (stored := member.stored_reply(ask)):
+        return stored
+    release = seat.plan.release(ask.phase)
+    sealed = seal(rows_of(ask.phase, seat), release, seat.cipher, member.source)
+    reply = Reply(
+        training=ask.training, step=ask.step, attempt=ask.attempt, sealed=sealed, opened=opened
+    )
+    member.store_reply(reply)
+    return reply
+
+
+def catch_up(ask: Ask, seat: Seat) -> Opened | None:
+    """Open the last sum, bring the seat's model up to it, and return our slice of it."""
+    if ask.pending is None:
+        seat.start_from(ask.digest, ask.seen, ask.state)
+        return None
+    kind = seat.plan.schedule[ask.pending.step - 1]
+    total = open_sum(ask.pending.encrypted, seat.plan.release(kind), seat.cipher)
+    after = next_digest(ask.digest, total)
+    if seat.digest != after:
+        seat.start_from(ask.digest, ask.seen, ask.state)
+        state = step_model(seat.agent, seat.plan, kind, seat.state, total)
+        seat.advance(state, after, ask.pending.step)
+    return hand_over(total, after, ask.cohort.index(seat.name), len(ask.cohort))
+
+
+def rows_of(kind: Kind, seat: Seat) -> Rows:
+    """Return what the seat's agent contributes or measures."""
+    make = seat.agent.contribute if kind == "train" else seat.agent.measure
+    rows = make(seat.state, seat.dataset.data)
+    if rows.shape[0] != len(seat.records):
+        raise AgentError(
+            f"agent {seat.plan.agent}: expected one row for each of {len(seat.records)} records, "
+            f"got {rows.shape[0]} rows: run `mesh-sim check` on it"
+        )
+    return rows
+
+
+def step_model(
+    agent: Agent, plan: Plan, kind: Kind, state: State, total: NDArray[np.int64]
+) -> State:
+    """Apply an opened total to a model; a measure leaves the model as it is."""
+    if kind == "measure":
+        return state
+    return agent.apply(state, unpack(agent.layout(state), rescale(total, plan.release(kind))))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Members who opened the same sum differently: nobody can go on from here."""
+
+    groups: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{digest[:12]}: {', '.join(who)}" for digest, who in self.groups.items())
+        return f"members opened different totals of the same sum ({told})"
+
+
+def settle(
+    pending: Pending | None, replies: Mapping[str, Reply], digest: str, plan: Plan
+) -> NDArray[np.int64] | Split | None:
+    """Put the opened total together from the members' slices.
+
+    Returns
+    -------
+    ndarray of int64, Split or None
+        None where nothing was pending or a slice is still missing.
+    """
+    if pending is None:
+        return None
+    slices = {name: reply.opened for name, reply in replies.items() if reply.opened is not None}
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, opened in slices.items():
+        groups[opened.digest] = (*groups.get(opened.digest, ()), name)
+    if len(groups) > 1:
+        return Split(groups)
+    size = plan.release(plan.schedule[pending.step - 1]).dimension
+    if {opened.first for opened in slices.values()} != set(_deals(slices.values())):
+        return None
+    return assemble(list(slices.values()), size, digest)
+
+
+def server_turn(ask: Ask, replies: Mapping[str, Reply], cipher: Cipher) -> Pending:
+    """Add up what a whole cohort sealed.
+
+    Raises
+    ------
+    ProtocolError
+        If a member of the cohort is missing or sealed nothing.
+    """
+    sealed = [replies[name].sealed for name in ask.cohort if name in replies]
+    whole = [one for one in sealed if one is not None]
+    if len(whole) != len(ask.cohort):
+        raise ProtocolError(f"expected {len(ask.cohort)} sealed contributions, got {len(whole)}")
+    return Pending(step=ask.step, encrypted=add(whole, cipher))
+
+
+def _deals(slices: Collection[Opened]) -> range:
+    return range(max((opened.step for opened in slices), default=1))

@@ -1,0 +1,1 @@
+"""The operator side: Flower SuperLink, ServerApp and status in one process."""

@@ -1,0 +1,1 @@
+"""The walk of a deployment in one process: experiments, the demo, checks."""

@@ -1,0 +1,189 @@
+"""A whole network in one process: the same members, messages and rounds, without a wire."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
+
+from mesh_fl.agent import Agent, Data, State
+from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.member import Member
+from mesh_fl.messages import ToMember, ToServer
+from mesh_fl.privacy.encryption import Bfv, Parameters
+from mesh_fl.privacy.ledger import Ledger
+from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
+from mesh_fl.privacy.pipeline import CipherFactory
+from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.round import respond
+from mesh_fl.seat import Dataset, Holding
+from mesh_fl.store import MemoryJournal
+from mesh_fl.training import Training, begin
+
+
+class Clear:
+    """A cipher that does not encrypt: for simulations, where nobody is to be kept out.
+
+    Sums are the same integers as under BFV, so everything that follows is too.
+    """
+
+    def __init__(self, parameters: Parameters, secret_key: bytes | None = None) -> None:
+        self._parameters = parameters
+
+    def encrypt(self, values: NDArray[np.int64]) -> bytes:
+        """Return the values' bytes."""
+        return values.astype("<i8").tobytes()
+
+    def add(self, ciphertexts: Sequence[bytes]) -> bytes:
+        """Add vectors."""
+        vectors = [np.frombuffer(one, dtype="<i8") for one in ciphertexts]
+        return np.sum(vectors, axis=0, dtype=np.int64).astype("<i8").tobytes()
+
+    def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
+        """Return the values."""
+        return np.frombuffer(ciphertext, dtype="<i8").astype(np.int64)
+
+
+@dataclass
+class LocalExchange:
+    """Hands messages over within the process. Errors that are no refusal come through as raised.
+
+    Parameters
+    ----------
+    people : dict of str to Member
+        All members; take one out of `online` to have it fall silent.
+    """
+
+    people: Mapping[str, Member]
+    online: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Start with everybody connected."""
+        self.online = self.online or set(self.people)
+
+    def members(self) -> Mapping[str, bytes]:
+        """Return all members with their X25519 public keys."""
+        return {
+            name: member.sealing_key.public_key().public_bytes_raw()
+            for name, member in self.people.items()
+        }
+
+    def connected(self) -> frozenset[str]:
+        """Return who is online."""
+        return frozenset(self.online)
+
+    def send(self, messages: Mapping[str, ToMember], timeout_s: float) -> Mapping[str, ToServer]:
+        """Have each member that is online respond, one after the other."""
+        return {
+            name: respond(message, self.people[name])
+            for name, message in messages.items()
+            if name in self.online
+        }
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Nothing travels."""
+        return (0, 0)
+
+
+def member_of(
+    name: str,
+    agent: Agent,
+    data: Data,
+    policy: Policy,
+    source: Source,
+    make_cipher: CipherFactory = Bfv,
+) -> Member:
+    """Return a member that keeps everything in memory and knows one agent under any name."""
+    records = len(next(iter(data.values())))
+    dataset = Dataset(data=data, table="simulated", ids=tuple(map(str, range(records))))
+    holding = Holding(build=lambda config: agent, dataset=lambda built: dataset)
+    ledger = Ledger(MemoryJournal(), {}, hashlib.sha256(name.encode()).digest(), policy)
+    key = X25519PrivateKey.generate()
+    return Member(name, _Anything(holding), ledger, {}, key, source, make_cipher)
+
+
+class _Anything(dict[str, Holding]):
+    """Answers every agent name with one holding."""
+
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+
+    def get(self, key: object, default: object = None) -> Holding:
+        """Return the one holding."""
+        return self._holding
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a simulated training ended with.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        As a server would have stored it.
+    state : State
+        The global model.
+    members : dict of str to Member
+        With their ledgers.
+    """
+
+    checkpoint: Checkpoint
+    state: State
+    members: Mapping[str, Member]
+
+
+def simulate(
+    agent: Agent,
+    plan: Plan,
+    shards: Mapping[str, Data],
+    *,
+    seed: int | None = None,
+    encrypted: bool = False,
+) -> Outcome:
+    """Train over members in this process, by the same code as a deployment.
+
+    Parameters
+    ----------
+    agent : Agent
+        As the plan configures it.
+    plan : Plan
+        Calibrated; its caps name the members.
+    shards : dict of str to Data
+        Each member's prepared records.
+    seed : int, optional
+        Makes the noise reproducible. Without it, noise comes from the operating system.
+    encrypted : bool
+        Whether to encrypt with BFV; the totals are the same integers either way.
+
+    Returns
+    -------
+    Outcome
+    """
+    policy = Policy(
+        epsilon=plan.epsilon,
+        delta=plan.delta,
+        survivors=plan.survivors,
+        colluders=plan.colluders,
+    )
+    make_cipher: CipherFactory = Bfv if encrypted else Clear
+    people = {
+        name: member_of(name, agent, data, policy, _source(seed, number), make_cipher)
+        for number, (name, data) in enumerate(shards.items())
+    }
+    training = Training(
+        agent,
+        begin(agent, plan),
+        LocalExchange(people),
+        {},
+        quorum=len(people),
+        make_cipher=make_cipher,
+    )
+    checkpoint = training.run()
+    return Outcome(checkpoint, training.state, people)
+
+
+def _source(seed: int | None, number: int) -> Source:
+    return SystemSource() if seed is None else SeededSource((seed << 32) + number)

@@ -1,0 +1,291 @@
+"""A whole training at the server: rounds with their attempts, and the close.
+
+Every change of mind is stored before anybody hears of it, so a server that is killed asks the very
+same attempt again, and the members answer with the very same bytes.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.agent import Agent, State
+from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
+from mesh_fl.enrolment import Enrolment
+from mesh_fl.exchange import Exchange
+from mesh_fl.layout import unpack
+from mesh_fl.messages import Ask, Phase, Reply
+from mesh_fl.privacy.encryption import Bfv
+from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
+from mesh_fl.privacy.plan import Plan
+from mesh_fl.round import Split, server_turn, settle, step_model
+from mesh_fl.state import dump_state, first_digest, load_state
+from mesh_fl.store import Blobs
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the operator may want to know.
+
+    Parameters
+    ----------
+    kind : str
+        "waiting", "asked", "round", "measured", "dead", "refused", "ended" or "closed".
+    text : str
+        One sentence for people.
+    step, steps : int
+        Where the training stands.
+    """
+
+    kind: str
+    text: str
+    step: int
+    steps: int
+
+
+def begin(agent: Agent, plan: Plan) -> Checkpoint:
+    """Return the first checkpoint of a new training."""
+    state = agent.init()
+    return Checkpoint(
+        training=secrets.token_hex(16),
+        plan=plan,
+        digest=first_digest(plan.digest, state),
+        state=dump_state(state),
+    )
+
+
+def _ignore(event: Event) -> None:
+    return None
+
+
+@dataclass
+class Training:
+    """A training at the server, from wherever its checkpoint stands.
+
+    Parameters
+    ----------
+    agent : Agent
+        As the plan configures it.
+    checkpoint : Checkpoint
+        Where to go on from.
+    exchange : Exchange
+        How to reach the members.
+    blobs : Blobs
+        Where checkpoints are stored.
+    timeout_s : float
+        How long an attempt waits for its members.
+    patience_s : float
+        How long the members of an attempt that was open when the server stopped may take to come
+        back.
+    quorum : int
+        Members to wait for before the first round; never less than the plan's fewest survivors.
+    make_cipher : CipherFactory
+        BFV outside of simulations.
+    stopped : callable
+        Asked now and then; True leaves the training where it stands.
+    on_event : callable
+        Told what happens.
+    """
+
+    agent: Agent
+    checkpoint: Checkpoint
+    exchange: Exchange
+    blobs: Blobs
+    timeout_s: float = 30.0
+    patience_s: float = 60.0
+    quorum: int = 0
+    make_cipher: CipherFactory = Bfv
+    stopped: Callable[[], bool] = lambda: False
+    on_event: Callable[[Event], None] = _ignore
+    poll_s: float = 0.1
+    _current: set[str] = field(default_factory=set, init=False)
+    _closed: set[str] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        """Read the model out of the checkpoint."""
+        self.plan: Plan = self.checkpoint.plan
+        self.state: State = load_state(self.checkpoint.state, self.agent.init())
+        self._cipher = self.make_cipher(self.plan.parameters, None)
+        self.enrolment = Enrolment(self.checkpoint, self.exchange, self._refused, self.timeout_s)
+
+    def run(self) -> Checkpoint:
+        """Train until all rounds are done, no further attempt is affordable, or `stopped`."""
+        self._save()
+        while self.checkpoint.status == "running" and not self.stopped():
+            if self.checkpoint.step == len(self.plan.schedule):
+                self._end("finished", "all rounds are done")
+            elif cohort := self._open_attempt():
+                self._attempt(cohort)
+        while self._unsettled() and not self.stopped():
+            self.close()
+        return self.checkpoint
+
+    def close(self) -> None:
+        """Have the last sum opened, and give the model to every member in reach that lacks it."""
+        if self.checkpoint.status == "split":
+            return
+        ready = self.enrolment.ready()
+        behind = ready if self._unsettled() else tuple(n for n in ready if n not in self._closed)
+        if not behind:
+            time.sleep(self.poll_s)
+            return
+        replies = self._send(self._ask("close", behind))
+        before = self.checkpoint.pending
+        self._settle(replies)
+        self._closed |= replies.keys()
+        if before is not None and self.checkpoint.pending is None:
+            self._save()
+            self._tell("closed", f"{len(replies)} members hold the last model")
+
+    def _attempt(self, cohort: tuple[str, ...]) -> None:
+        began, traffic = time.monotonic(), self.exchange.traffic
+        ask = self._ask(self.plan.schedule[self.checkpoint.step], cohort)
+        self._tell("asked", f"asking {len(cohort)} members (attempt {ask.attempt})")
+        replies = self._send(ask)
+        self._settle(replies)
+        if self.checkpoint.status != "running":
+            return
+        self.checkpoint.cohort = ()
+        if missing := [name for name in cohort if name not in replies]:
+            self._dead(missing)
+            return
+        self.checkpoint.pending = server_turn(ask, replies, self._cipher)
+        self.checkpoint.step += 1
+        down, up = (now - then for now, then in zip(self.exchange.traffic, traffic, strict=True))
+        self._record(len(cohort), time.monotonic() - began, up, down)
+
+    def _open_attempt(self) -> tuple[str, ...]:
+        """Return the cohort of the open attempt, or open a new one and store it; empty to retry."""
+        if self.checkpoint.cohort:
+            self._await(self.checkpoint.cohort)
+            return self.checkpoint.cohort
+        cohort = self._gather()
+        if not cohort:
+            return ()
+        if not self.plan.affords(self.checkpoint.spent, self.checkpoint.step):
+            self._end("exhausted", "the spare attempts are used up; the last model stands")
+            return ()
+        self.checkpoint.attempt += 1
+        self.checkpoint.spent += self.plan.cost(self.plan.schedule[self.checkpoint.step])
+        self.checkpoint.cohort = cohort
+        self._save()
+        return cohort
+
+    def _gather(self) -> tuple[str, ...]:
+        first = self.checkpoint.attempt == 0
+        needed = max(self.plan.survivors, self.quorum if first else 0)
+        ready = self.enrolment.ready()
+        if len(ready) >= needed:
+            return ready
+        willing = self.enrolment.candidates()
+        if len(willing) < self.plan.survivors:
+            why = f"only {len(willing)} members can take part, the plan needs {self.plan.survivors}"
+            self._end("exhausted", f"{why}; the last model stands")
+            return ()
+        absent = ", ".join(sorted(willing - set(ready)))
+        self._tell("waiting", f"{len(ready)} of {needed} members are ready; absent: {absent}")
+        time.sleep(self.poll_s)
+        return ()
+
+    def _await(self, cohort: Collection[str]) -> None:
+        until = time.monotonic() + self.patience_s
+        while not self.stopped() and time.monotonic() < until:
+            if set(cohort) <= set(self.enrolment.ready()) | self.enrolment.excluded.keys():
+                return
+            self._tell("waiting", "for the members of the attempt that was open")
+            time.sleep(self.poll_s)
+
+    def _ask(self, phase: Phase, cohort: tuple[str, ...]) -> Ask:
+        closing = phase == "close"
+        return Ask(
+            training=self.checkpoint.training,
+            plan=self.plan.digest,
+            phase=phase,
+            step=max(1, self.checkpoint.step + (not closing)),
+            attempt=0 if closing else self.checkpoint.attempt,
+            cohort=cohort,
+            digest=self.checkpoint.digest,
+            seen=self.checkpoint.applied,
+            pending=self.checkpoint.pending,
+            state=None,
+        )
+
+    def _send(self, ask: Ask) -> dict[str, Reply]:
+        whole = ask.model_copy(update={"state": self.checkpoint.state})
+        asks = {name: ask if name in self._current else whole for name in ask.cohort}
+        answers = self.exchange.send(asks, self.timeout_s)
+        replies = {
+            name: answer
+            for name, answer in answers.items()
+            if isinstance(answer, Reply)
+            and (answer.training, answer.step, answer.attempt)
+            == (ask.training, ask.step, ask.attempt)
+        }
+        self.enrolment.note(answers)
+        self.enrolment.lost([name for name in ask.cohort if name not in answers])
+        self._current = set(replies)
+        return replies
+
+    def _settle(self, replies: Mapping[str, Reply]) -> None:
+        pending = self.checkpoint.pending
+        outcome = settle(pending, replies, self.checkpoint.digest, self.plan)
+        if isinstance(outcome, Split):
+            self._end("split", f"{outcome}; training stops: find out which of them differ, and why")
+        elif outcome is not None and pending is not None:
+            self._apply(outcome)
+
+    def _apply(self, total: NDArray[np.int64]) -> None:
+        kind = self.plan.schedule[self.checkpoint.applied]
+        self.state = step_model(self.agent, self.plan, kind, self.state, total)
+        self.checkpoint.state = dump_state(self.state)
+        self.checkpoint.digest = next_digest(self.checkpoint.digest, total)
+        self.checkpoint.applied += 1
+        self.checkpoint.pending = None
+        if kind == "measure":
+            layout, release = self.agent.measure_layout(), self.plan.release(kind)
+            scores = dict(self.agent.score(unpack(layout, rescale(total, release))))
+            self.checkpoint.history[self.checkpoint.applied - 1].scores = scores
+            told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            self._tell("measured", f"{told} (with noise)")
+
+    def _record(self, members: int, seconds: float, up: int, down: int) -> None:
+        earlier = sum(record.attempts for record in self.checkpoint.history)
+        record = RoundRecord(
+            step=self.checkpoint.step,
+            kind=self.plan.schedule[self.checkpoint.step - 1],
+            attempts=self.checkpoint.attempt - earlier,
+            members=members,
+            seconds=seconds,
+            bytes_up=up,
+            bytes_down=down,
+        )
+        self.checkpoint.history.append(record)
+        self._save()
+        self._tell("round", f"{record.kind} with {members} members in {seconds:.2f} s")
+
+    def _dead(self, missing: Collection[str]) -> None:
+        self._save()
+        names = ", ".join(missing)
+        self._tell("dead", f"attempt {self.checkpoint.attempt} is dead: no answer from {names}")
+
+    def _unsettled(self) -> bool:
+        ended = self.checkpoint.status in ("finished", "exhausted")
+        return ended and self.checkpoint.pending is not None
+
+    def _end(self, status: Status, why: str) -> None:
+        self.checkpoint.status = status
+        self.checkpoint.cohort = ()
+        self._save()
+        self._tell("ended", why)
+
+    def _refused(self, name: str, reason: str) -> None:
+        self._tell("refused", f"{name} refuses: {reason}")
+
+    def _save(self) -> None:
+        self.checkpoint.save(self.blobs)
+
+    def _tell(self, kind: str, text: str) -> None:
+        self.on_event(Event(kind, text, self.checkpoint.step, len(self.plan.schedule)))
