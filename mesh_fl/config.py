@@ -106,11 +106,9 @@ def _text(path: Path, hint: str) -> str:
         ) from None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known word, or tell them all."""
-    words = list(dict.fromkeys(known))
-    match = get_close_matches(word, words, n=1)
-    return f"did you mean {match[0]!r}?" if match else f"known: {', '.join(words) or 'none'}"
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the known word most like a misspelt one, or the empty word."""
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
 
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -153,7 +151,9 @@ def _complaint(
     where = _where(file, location)
     if topic == "unknown":
         known = [name for kind in _kinds_at(model, location[:-1]) for name in _fields(kind)]
-        return f"unknown key {where}; {did_you_mean(str(location[-1]), known)}"
+        guess = nearest(str(location[-1]), known)
+        remedy = f"did you mean {guess!r}?" if guess else f"known: {', '.join(known) or 'none'}"
+        return f"unknown key {where}; {remedy}"
     if topic == "missing":
         return f"missing key {where}"
     wanted = list(dict.fromkeys(_expected(branch["msg"]) for branch in branches))

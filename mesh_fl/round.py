@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Rows, State
-from mesh_fl.errors import AgentError, MeshError, ProtocolError
+from mesh_fl.errors import AgentError, EncryptionError, MeshError, ProtocolError
 from mesh_fl.layout import unpack
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Enrol, Pending, Refusal, Reply, ToMember, ToServer
 from mesh_fl.privacy.pipeline import (
     Cipher,
     Opened,
+    Sealed,
     add,
     assemble,
     hand_over,
@@ -32,7 +33,7 @@ from mesh_fl.privacy.pipeline import (
     rescale,
     seal,
 )
-from mesh_fl.privacy.plan import Kind, Plan
+from mesh_fl.privacy.plan import Kind, Plan, Release
 from mesh_fl.seat import Seat
 
 
@@ -143,19 +144,34 @@ def settle(
     return assemble(list(slices.values()), size, digest)
 
 
-def server_turn(ask: Ask, replies: Mapping[str, Reply], cipher: Cipher) -> Pending:
+def server_turn(
+    ask: Ask, replies: Mapping[str, Reply], plan: Plan, cipher: Cipher
+) -> Pending | tuple[str, ...]:
     """Add up what a whole cohort sealed.
 
-    Raises
-    ------
-    ProtocolError
-        If a member of the cohort is missing or sealed nothing.
+    Returns
+    -------
+    Pending or tuple of str
+        The encrypted sum; or the members whose contribution is missing or cannot be added.
     """
-    sealed = [replies[name].sealed for name in ask.cohort if name in replies]
-    whole = [one for one in sealed if one is not None]
-    if len(whole) != len(ask.cohort):
-        raise ProtocolError(f"expected {len(ask.cohort)} sealed contributions, got {len(whole)}")
-    return Pending(step=ask.step, encrypted=add(whole, cipher))
+    release = plan.release(plan.schedule[ask.step - 1])
+    sealed = {name: reply.sealed for name, reply in replies.items() if reply.sealed is not None}
+    missing = tuple(name for name in ask.cohort if name not in sealed)
+    if missing:
+        return missing
+    try:
+        whole = add([sealed[name] for name in ask.cohort], release, cipher)
+        return Pending(step=ask.step, encrypted=whole)
+    except EncryptionError:
+        return tuple(name for name in ask.cohort if not _adds(sealed[name], release, cipher))
+
+
+def _adds(sealed: Sealed, release: Release, cipher: Cipher) -> bool:
+    try:
+        add([sealed], release, cipher)
+    except EncryptionError:
+        return False
+    return True
 
 
 def _deals(slices: Collection[Opened]) -> range:

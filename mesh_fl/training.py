@@ -17,7 +17,7 @@ from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.exchange import Exchange
 from mesh_fl.layout import unpack
-from mesh_fl.messages import Ask, Phase, Reply
+from mesh_fl.messages import Ask, Pending, Phase, Reply
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
 from mesh_fl.privacy.plan import Plan
@@ -149,10 +149,11 @@ class Training:
         if self.checkpoint.status != "running":
             return
         self.checkpoint.cohort = ()
-        if missing := [name for name in cohort if name not in replies]:
-            self._dead(missing)
+        outcome = server_turn(ask, replies, self.plan, self._cipher)
+        if not isinstance(outcome, Pending):
+            self._dead(outcome)
             return
-        self.checkpoint.pending = server_turn(ask, replies, self._cipher)
+        self.checkpoint.pending = outcome
         self.checkpoint.step += 1
         down, up = (now - then for now, then in zip(self.exchange.traffic, traffic, strict=True))
         self._record(len(cohort), time.monotonic() - began, up, down)
@@ -267,9 +268,11 @@ class Training:
         self._tell("round", f"{record.kind} with {members} members in {seconds:.2f} s")
 
     def _dead(self, missing: Collection[str]) -> None:
+        self.enrolment.lost(missing)
         self._save()
         names = ", ".join(missing)
-        self._tell("dead", f"attempt {self.checkpoint.attempt} is dead: no answer from {names}")
+        why = f"attempt {self.checkpoint.attempt} is dead: nothing to add from {names}"
+        self._tell("dead", why)
 
     def _unsettled(self) -> bool:
         ended = self.checkpoint.status in ("finished", "exhausted")

@@ -1,15 +1,25 @@
+import contextlib
 import dataclasses
 import datetime
 import ipaddress
 import socket
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from flwr.app import Message
+    from flwr.clientapp import ClientApp
+
+    from mesh_fl.server.superlink import SuperLink
 
 _NOW = datetime.datetime.now(datetime.UTC)
 _YEAR = datetime.timedelta(days=365)
@@ -116,3 +126,117 @@ def free_port() -> Callable[[], int]:
             return int(listener.getsockname()[1])
 
     return find
+
+
+@pytest.fixture
+def start_server(authority: Authority) -> Iterator[Callable[..., "SuperLink"]]:
+    from mesh_fl.server.superlink import SuperLink
+
+    certificate, key = authority.issue()
+    with contextlib.ExitStack() as running:
+
+        def start(
+            port: int = 0,
+            members: Iterable[ec.EllipticCurvePrivateKey] = (),
+            **options: object,
+        ) -> SuperLink:
+            link = SuperLink(
+                "127.0.0.1", port, ca=authority.ca, certificate=certificate, key=key, **options
+            )
+            for member in members:
+                link.register(openssh(member))
+            return running.enter_context(link)
+
+        yield start
+
+
+class Member:
+    """A client in a thread: what it said, what it raised, and how to stop it."""
+
+    def __init__(self, app: "ClientApp", server: str, **options: object) -> None:
+        self.said: list[str] = []
+        self.error: Exception | None = None
+        self._stopped = threading.Event()
+        self._options = {"stopped": self._stopped, "on_state": self.said.append, **options}
+        self._thread = threading.Thread(target=self._serve, args=(app, server), daemon=True)
+        self._thread.start()
+
+    def _serve(self, app: "ClientApp", server: str) -> None:
+        from mesh_fl.client.supernode import serve_node
+
+        try:
+            serve_node(app, server, **self._options)
+        except Exception as error:
+            self.error = error
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(20)
+
+    def ended(self, timeout_s: float) -> Exception:
+        self._thread.join(timeout_s)
+        assert self.error is not None, f"still running, said {self.said}"
+        return self.error
+
+
+@pytest.fixture
+def start_member(authority: Authority) -> Iterator[Callable[..., Member]]:
+    members: list[Member] = []
+
+    def start(
+        app: "ClientApp", port: int, key: ec.EllipticCurvePrivateKey, **options: object
+    ) -> Member:
+        server = options.pop("server", f"127.0.0.1:{port}")
+        members.append(Member(app, server, key=key, **{"ca": authority.ca, **options}))
+        return members[-1]
+
+    yield start
+    for member in members:
+        member.stop()
+
+
+@pytest.fixture
+def short_heartbeats(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Let the server in this process accept heartbeats every half second."""
+    from flwr.superlink.servicer.fleet import fleet_handlers
+
+    monkeypatch.setattr(fleet_handlers, "HEARTBEAT_MIN_INTERVAL", 0.1)
+    return 0.5
+
+
+def until(condition: Callable[[], object], timeout_s: float = 15) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def reverser() -> "ClientApp":
+    """A ClientApp that reverses the bytes it gets."""
+    import numpy as np
+    from flwr.app import ArrayRecord, Message, RecordDict
+    from flwr.clientapp import ClientApp
+
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, _context: object) -> Message:
+        array = message.content["bytes"].to_numpy_ndarrays()[0]
+        record = ArrayRecord([np.ascontiguousarray(array[::-1])])
+        return Message(RecordDict({"bytes": record}), reply_to=message)
+
+    return app
+
+
+def order(data: bytes, node_id: int) -> "Message":
+    """Give a message whose reply carries the same bytes in reverse."""
+    import numpy as np
+    from flwr.app import ArrayRecord, Message, RecordDict
+
+    record = ArrayRecord([np.frombuffer(data, dtype=np.uint8)])
+    return Message(RecordDict({"bytes": record}), node_id, "train")
+
+
+def carried(message: "Message") -> bytes:
+    return message.content["bytes"].to_numpy_ndarrays()[0].tobytes()

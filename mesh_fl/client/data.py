@@ -1,106 +1,30 @@
 """Data in: one table file becomes checked records, and every bad row is named."""
 
-import codecs
-import math
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
 
-from pydantic import field_validator, model_validator
-
+from mesh_fl.client.columns import (
+    ColumnMap,
+    FieldReader,
+    Problem,
+    TableSource,
+    field_readers,
+    wanted_columns,
+    word_of,
+)
 from mesh_fl.client.tables import Row, open_table
-from mesh_fl.config import ConfigPath, Settings, did_you_mean
+from mesh_fl.config import nearest
 from mesh_fl.errors import DataError
-from mesh_fl.schema import FALSE_WORDS, TRUE_WORDS, Field, Table, Value, column_of
+from mesh_fl.schema import Field, Table, Value, column_of
 
+__all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records"]
 
-class ColumnMap(Settings):
-    """Where a field is found in a member's own table.
-
-    Parameters
-    ----------
-    column : str, optional
-        The member's column.
-    columns : tuple of str
-        Several columns instead: numbers, or yes and no as 1 and 0, whose mean is the value.
-    values : mapping
-        The member's own words to canonical values; other words are passed on as they are.
-    """
-
-    column: str | None = None
-    columns: tuple[str, ...] = ()
-    values: Mapping[str, str | int | float | bool] = {}
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "ColumnMap":
-        if (self.column is None) == (not self.columns):
-            raise ValueError("expected exactly one of column and columns")
-        return self
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The member's columns."""
-        return (self.column,) if self.column is not None else self.columns
-
-
-class TableSource(Settings):
-    """A member's table and how to read it.
-
-    Parameters
-    ----------
-    path : Path
-        A CSV, Parquet or JSON Lines file (.csv, .parquet, .jsonl, .ndjson).
-    id : str
-        Column that identifies a record; its privacy budget is kept under this name for life.
-    columns : mapping
-        Canonical field names to columns; a field not listed has a column of its own name.
-    encoding : str
-        Of CSV and JSON Lines.
-    delimiter : str, optional
-        Of CSV; one of comma, semicolon, tab and bar is found when None.
-    """
-
-    path: ConfigPath
-    id: str
-    columns: Mapping[str, ColumnMap] = {}
-    encoding: str = "utf-8"
-    delimiter: str | None = None
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, name: str) -> str:
-        try:
-            codecs.getincrementaldecoder(name)
-            "".encode(name)
-        except (LookupError, ValueError):
-            raise ValueError("expected a text encoding such as utf-8 or cp1252") from None
-        return name
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, delimiter: str | None) -> str | None:
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-            raise ValueError("expected one character such as , or ;")
-        return delimiter
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one row, or with one value in it."""
-
-    file: str
-    line: int
-    column: str
-    value: str
-    message: str
-
-    def __str__(self) -> str:
-        column = f", column {self.column}" if self.column else ""
-        return f"{self.file} line {self.line}{column}: {self.message}"
+MOST_NAMES = 50
+"""Columns that an error tells at most."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +73,152 @@ def read_records(source: TableSource, schema: tuple[Field, ...]) -> Records:
     the neighbour of the result differs in one record. A person or company under two ids is two
     records, and is protected as such.
     """
-    fields = tuple(_FieldReader.of(field, source) for field in schema)
-    wanted = (source.id, *(name for reader in fields for name in reader.sources))
-    file = open_table(source.path, wanted, source.encoding, source.delimiter)
-    _check_columns(file.columns(), source, fields)
-    kept = _Kept(source, fields)
-    places = {name: place for place, name in enumerate(file.wanted)}
+    readers = field_readers(source, schema)
+    file = open_table(
+        source.path, wanted_columns(source, schema), source.encoding, source.delimiter
+    )
+    _check_columns(source, readers, file.columns())
+    kept = _Kept(source, readers)
     for row in file.rows():
-        kept.take(row, places)
+        kept.take(row)
     return kept.records()
+
+
+class _Kept:
+    """The rows kept so far, column by column, and what was wrong with the others."""
+
+    def __init__(self, source: TableSource, readers: Sequence[FieldReader]) -> None:
+        self._source = source
+        self._readers = readers
+        self._lines: dict[str, int] = {}
+        # Eight bytes for a number, and one pointer for a level however often it occurs.
+        self._columns: dict[str, array[float] | list[str]] = {
+            reader.field.name: array("d") if reader.field.kind in ("number", "flag") else []
+            for reader in readers
+        }
+        self._problems: list[Problem] = []
+        self._rows_read = 0
+
+    def take(self, row: Row) -> None:
+        """Keep a good row, or note what is wrong with it."""
+        self._rows_read += 1
+        if row.damage:
+            self._problems.append(Problem(self._source.path.name, row.line, "", "", row.damage))
+            return
+        record_id = self._record_id(row)
+        values = {reader.field.name: reader.read(row) for reader in self._readers}
+        problems = [found for found in (record_id, *values.values()) if isinstance(found, Problem)]
+        self._problems.extend(problems)
+        if not problems:
+            self._lines[str(record_id)] = row.line
+            self._keep(values)
+
+    def records(self) -> Records:
+        """Return what was kept.
+
+        Raises
+        ------
+        DataError
+            If nothing was, with the first problems.
+        """
+        path = self._source.path
+        if self._rows_read == 0:
+            raise DataError(f"{path}: expected rows below the column names, found none")
+        if not self._lines:
+            first = "\n".join(f"  {problem}" for problem in self._problems[:5])
+            raise DataError(f"{path}: none of {self._rows_read} rows can be used:\n{first}")
+        fields = [reader.field for reader in self._readers]
+        return Records(
+            ids=tuple(self._lines),
+            table={field.name: column_of(field, self._columns[field.name]) for field in fields},
+            problems=tuple(self._problems),
+            rows_read=self._rows_read,
+            sources={reader.field.name: reader.sources for reader in self._readers},
+        )
+
+    def _keep(self, values: Mapping[str, Value | Problem]) -> None:
+        for name, column in self._columns.items():
+            value = values[name]
+            if isinstance(column, list):
+                column.append(sys.intern(str(value)))
+            elif isinstance(value, float):
+                column.append(value)
+
+    def _record_id(self, row: Row) -> str | Problem:
+        cell = row.cells[0]
+        try:
+            record_id = _id_text(cell)
+            if record_id in self._lines:
+                raise DataError(
+                    f"expected each record id once, found {record_id[:80]!r} again; the row on"
+                    f" line {self._lines[record_id]} is kept"
+                )
+        except DataError as error:
+            source = self._source
+            found = word_of(cell)[:80]
+            return Problem(source.path.name, row.line, source.id, found, str(error))
+        return record_id
+
+
+def _id_text(cell: object) -> str:
+    """Return a record id as text: 0012 stays 0012, and a whole number is written in decimal."""
+    if isinstance(cell, Decimal) and cell == cell.to_integral_value():
+        cell = int(cell)
+    text = word_of(cell)
+    if text == "":
+        raise DataError("expected a record id, found nothing")
+    if isinstance(cell, bool) or not isinstance(cell, str | int):
+        raise DataError(f"expected text or a whole number, found a {type(cell).__name__}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError("expected a record id in Unicode, found half a surrogate pair")
+    return text
+
+
+def _check_columns(
+    source: TableSource, readers: Sequence[FieldReader], columns: Sequence[str]
+) -> None:
+    """Refuse a file whose columns are not those that the column map speaks of."""
+    faults = [
+        f"{count} columns are named {name!r}; give each a name of its own"
+        for name, count in Counter(columns).items()
+        if name and count > 1
+    ]
+    faults += _misnamed_fields(source, readers)
+    # Of JSON Lines without a single sound object nothing is known; its rows tell more.
+    if columns:
+        faults += _absent_columns(source, readers, columns)
+    if faults:
+        raise DataError("\n".join(f"{source.path.name}: {fault}" for fault in faults))
+
+
+def _misnamed_fields(source: TableSource, readers: Sequence[FieldReader]) -> list[str]:
+    """Find fields of the column map that can only be slips: near a field that it does not list."""
+    names = [reader.field.name for reader in readers]
+    unlisted = [name for name in names if name not in source.columns]
+    strangers = (name for name in source.columns if name not in names)
+    guesses = {name: nearest(name, unlisted, cutoff=0.8) for name in strangers}
+    return [
+        f"no field {name!r} in this schema; did you mean {guess!r}?"
+        for name, guess in guesses.items()
+        if guess
+    ]
+
+
+def _absent_columns(
+    source: TableSource, readers: Sequence[FieldReader], columns: Sequence[str]
+) -> list[str]:
+    needs = [("the record id", source.id)]
+    needs += [
+        (f"field {reader.field.name}", column)
+        for reader in readers
+        if reader.needed
+        for column in reader.sources
+    ]
+    faults = []
+    for purpose, column in needs:
+        if column not in columns:
+            guess = nearest(column, columns)
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            faults.append(f"no column {column!r} for {purpose}{hint}")
+    more = ", ..." if len(columns) > MOST_NAMES else ""
+    return [*faults, f"its columns are {', '.join(columns[:MOST_NAMES])}{more}"] if faults else []

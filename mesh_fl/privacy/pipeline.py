@@ -27,8 +27,8 @@ class Cipher(Protocol):
     def encrypt(self, values: NDArray[np.int64]) -> bytes:
         """Encrypt a vector."""
 
-    def add(self, ciphertexts: Sequence[bytes]) -> bytes:
-        """Add encrypted vectors without opening them."""
+    def add(self, ciphertexts: Sequence[bytes], size: int) -> bytes:
+        """Add encrypted vectors of a known length without opening them."""
 
     def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
         """Open a vector of a known length."""
@@ -102,9 +102,9 @@ def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed
     return Sealed(cipher.encrypt(summed + noise))
 
 
-def add(sealed: Sequence[Sealed], cipher: Cipher) -> bytes:
+def add(sealed: Sequence[Sealed], release: Release, cipher: Cipher) -> bytes:
     """Add what the members sealed, still encrypted."""
-    return cipher.add([one.ciphertext for one in sealed])
+    return cipher.add([one.ciphertext for one in sealed], release.dimension)
 
 
 def open_sum(encrypted: bytes, release: Release, cipher: Cipher) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ class Clear:
         """Return the values' bytes."""
         return values.astype("<i8").tobytes()
 
-    def add(self, ciphertexts: Sequence[bytes]) -> bytes:
+    def add(self, ciphertexts: Sequence[bytes], size: int) -> bytes:
         """Add vectors."""
         vectors = [np.frombuffer(one, dtype="<i8") for one in ciphertexts]
         return np.sum(vectors, axis=0, dtype=np.int64).astype("<i8").tobytes()

@@ -4,6 +4,7 @@ import os
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import msgpack
@@ -34,12 +35,14 @@ def sealed_again(body: bytes, parameters: Parameters = PARAMETERS) -> bytes:
 
 
 def block_of(ciphertext: bytes) -> bytes:
-    return msgpack.unpackb(ciphertext[32:])[0]
+    blocks: list[bytes] = msgpack.unpackb(ciphertext[32:])
+    return blocks[0]
 
 
 def largest_prime(bits: int, degree: int) -> int:
     top = (1 << bits) - ((1 << bits) - 1) % (2 * degree)
-    return next(p for p in range(top, 0, -2 * degree) if p > 1 and seal.Modulus(p).is_prime())
+    candidates = range(top, 1, -2 * degree)
+    return next((p for p in candidates if seal.Modulus(p).is_prime()), 0)
 
 
 # --- parameters
@@ -131,8 +134,8 @@ def test_extreme_sums_are_exact(members: int, sign: int) -> None:
 
 def test_sum_may_use_the_whole_centred_range() -> None:
     half = T // 2
-    for end in (half, -half):
-        parts = [np.array([end - 7, 3]), np.array([7, 4])]
+    for end, step in ((half, 7), (-half, -7)):
+        parts = [np.array([end - step, 3]), np.array([step, 4])]
         total = ADDER.add([MEMBER.encrypt(part) for part in parts])
         assert MEMBER.decrypt(total, 2).tolist() == [end, 7]
 
@@ -240,9 +243,9 @@ def test_key_never_touches_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EROFS, "the test forbids files on disk")
 
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     assert Bfv(PARAMETERS, generate_key(PARAMETERS)).encrypt(VALUES)
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
 def test_without_memory_files_a_private_file_is_used_and_removed(
@@ -306,12 +309,10 @@ def test_hostile_blocks_under_a_right_digest_never_crash(data: st.DataObject) ->
         reach = data.draw(st.sampled_from([24, 160, len(block)]))
         block[data.draw(st.integers(0, reach - 1))] = data.draw(st.integers(0, 255))
     blob = sealed_again(msgpack.packb([bytes(block)]))
-    try:
-        MEMBER.decrypt(ADDER.add([CIPHERTEXT, blob]), 9)
-    except EncryptionError:
-        return
-    # SEAL took it, as it must for an undamaged form: ciphertexts are malleable.
-    assert len(block) == len(block_of(CIPHERTEXT))
+    # SEAL takes some of them, for ciphertexts are malleable; whatever else it does is refused.
+    with suppress(EncryptionError):
+        opened = MEMBER.decrypt(ADDER.add([CIPHERTEXT, blob]), 9)
+        assert opened.shape == (9,)
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,9 @@ def test_system_words_are_uniform() -> None:
     assert stats.chisquare(np.bincount(raw, minlength=256)).pvalue > 1e-9
 
 
-@pytest.mark.parametrize("forbidden", ["np.random", "import random", "torch.normal", "pickle"])
+@pytest.mark.parametrize(
+    "forbidden", ["np.random", "import random", "torch.normal", "import pickle"]
+)
 def test_no_other_randomness_in_the_privacy_package(forbidden: str) -> None:
     files = sorted(Path(mesh_fl.privacy.__path__[0]).glob("*.py"))
     assert any(file.name == "noise.py" for file in files)

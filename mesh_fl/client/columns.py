@@ -1,0 +1,231 @@
+"""The column map: how a cell of a member's own table becomes the value of a declared field."""
+
+import codecs
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Annotated
+
+from pydantic import StringConstraints, field_validator, model_validator
+
+from mesh_fl.client.tables import Row
+from mesh_fl.config import ConfigPath, Settings
+from mesh_fl.errors import DataError
+from mesh_fl.schema import FALSE_WORDS, TRUE_WORDS, Field, Value
+
+ColumnName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class ColumnMap(Settings):
+    """Where a field is found in a member's own table.
+
+    Parameters
+    ----------
+    column : str, optional
+        The member's column.
+    columns : tuple of str
+        Several columns instead: numbers, or yes and no as 1 and 0, whose mean is the value.
+    values : mapping
+        The member's own words to canonical values; other words are passed on as they are.
+    """
+
+    column: ColumnName | None = None
+    columns: tuple[ColumnName, ...] = ()
+    values: Mapping[str, str | int | float | bool] = {}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ColumnMap":
+        if (self.column is None) == (not self.columns):
+            raise ValueError("expected exactly one of column and columns")
+        return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The member's columns."""
+        return (self.column,) if self.column is not None else self.columns
+
+
+class TableSource(Settings):
+    """A member's table and how to read it.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV, Parquet or JSON Lines file (.csv, .parquet, .jsonl, .ndjson).
+    id : str
+        Column that identifies a record; its privacy budget is kept under this name for life.
+    columns : mapping
+        Canonical field names to columns; a field not listed has a column of its own name.
+    encoding : str
+        Of CSV and JSON Lines.
+    delimiter : str, optional
+        Of CSV; one of comma, semicolon, tab and bar is found when None.
+    """
+
+    path: ConfigPath
+    id: ColumnName
+    columns: Mapping[str, ColumnMap] = {}
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            codecs.getincrementaldecoder(name)
+            "".encode(name)
+        except (LookupError, ValueError):
+            raise ValueError("expected a text encoding such as utf-8 or cp1252") from None
+        return name
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+            raise ValueError("expected one character such as , or ;")
+        return delimiter
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one row, or with one value in it.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    line : int
+        Line that the row starts on, from 1; in Parquet, number of the row.
+    column : str
+        The member's column, or empty when the row as a whole is wrong.
+    value : str
+        What stands there, cut to 80 characters.
+    message : str
+        What was expected and what was found.
+    """
+
+    file: str
+    line: int
+    column: str
+    value: str
+    message: str
+
+    def __str__(self) -> str:
+        column = f", column {self.column}" if self.column else ""
+        return f"{self.file} line {self.line}{column}: {self.message}"
+
+
+@dataclass(frozen=True)
+class FieldReader:
+    """Reads one field from the cells of a row.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file, for problems.
+    field : Field
+        What the value may be.
+    sources : tuple of str
+        The member's columns; the mean of their values when there are several.
+    places : tuple of int
+        Where their cells stand in a row.
+    values : mapping
+        The member's own words to canonical values.
+    needed : bool
+        Whether the file must have the columns.
+
+    Raises
+    ------
+    DataError
+        If several columns would be averaged to anything but a number, or if a canonical value in
+        `values` is none that the field may have.
+    """
+
+    file: str
+    field: Field
+    sources: tuple[str, ...]
+    places: tuple[int, ...]
+    values: Mapping[str, str | int | float | bool]
+    needed: bool
+
+    def __post_init__(self) -> None:
+        if len(self.sources) > 1 and self.field.kind != "number":
+            raise DataError(
+                f"{self.field.name} is a {self.field.kind} and has columns"
+                f" {', '.join(self.sources)}: only a number can be the mean of several columns;"
+                " give it one column, or declare it as a number"
+            )
+        for word, value in self.values.items():
+            if value != "":
+                self._check_canonical(word, value)
+
+    def read(self, row: Row) -> Value | Problem:
+        """Return the value, or what is wrong with it."""
+        values: list[float] = []
+        for column, place in zip(self.sources, self.places, strict=True):
+            value = self._cell(row, column, row.cells[place])
+            if not isinstance(value, float):
+                return value
+            values.append(value)
+        return _mean(values)
+
+    def _cell(self, row: Row, column: str, cell: object) -> Value | Problem:
+        word = word_of(cell)
+        try:
+            if len(word) > csv.field_size_limit():
+                raise DataError(f"expected up to {csv.field_size_limit()} characters")
+            return self._parse(self.values.get(word, cell))
+        except DataError as error:
+            message = str(error).removeprefix(f"{self.field.name}: ")
+            return Problem(self.file, row.line, column, word[:80], message)
+
+    def _parse(self, cell: object) -> Value:
+        if len(self.sources) > 1 and self.field.kind == "number":
+            word = word_of(cell).lower()
+            cell = 1 if word in TRUE_WORDS else 0 if word in FALSE_WORDS else cell
+        return self.field.parse(cell)
+
+    def _check_canonical(self, word: str, value: object) -> None:
+        try:
+            self._parse(value)
+        except DataError as error:
+            raise DataError(f"the value that {word!r} is mapped to: {error}") from None
+
+
+def field_readers(source: TableSource, schema: Sequence[Field]) -> tuple[FieldReader, ...]:
+    """Make a reader for each field, for rows of the cells that `wanted_columns` names."""
+    names = wanted_columns(source, schema)
+    readers = []
+    for field in schema:
+        origin = _origin(source, field)
+        places = tuple(names.index(column) for column in origin.sources)
+        needed = field.name in source.columns or not field.optional
+        readers.append(
+            FieldReader(source.path.name, field, origin.sources, places, origin.values, needed)
+        )
+    return tuple(readers)
+
+
+def wanted_columns(source: TableSource, schema: Sequence[Field]) -> tuple[str, ...]:
+    """Name the columns to read, each once, the record id first."""
+    columns = (column for field in schema for column in _origin(source, field).sources)
+    return tuple(dict.fromkeys([source.id, *columns]))
+
+
+def word_of(cell: object) -> str:
+    """Write a cell as the word that a column map knows it by; nothing is the empty word."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    return str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
+
+
+def _origin(source: TableSource, field: Field) -> ColumnMap:
+    return source.columns.get(field.name) or ColumnMap(column=field.name)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Average without leaving the range of the values by a rounding error."""
+    mean = fmean(values)
+    return mean if math.isnan(mean) else min(max(mean, min(values)), max(values))

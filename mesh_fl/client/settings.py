@@ -1,0 +1,68 @@
+"""What a member sets in client.toml."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from mesh_fl.card import Name
+from mesh_fl.client.data import TableSource
+from mesh_fl.config import ConfigPath, Settings, load_toml
+from mesh_fl.privacy.plan import Policy
+
+FILE = "client.toml"
+
+
+class PrivacySettings(Settings):
+    """What this member insists on; see `mesh_fl.privacy.plan.Policy`."""
+
+    epsilon: float = Field(default=0.1, gt=0)
+    delta: float = Field(default=1e-5, gt=0, lt=1)
+    survivors: int = Field(default=4, ge=2)
+    colluders: int = Field(default=1, ge=0)
+
+    def policy(self) -> Policy:
+        """Return the policy that the ledger enforces."""
+        return Policy(**self.model_dump())
+
+
+class AgentChoice(Settings):
+    """An agent that this member opts into, and the table that it may read."""
+
+    table: str
+
+
+class ServeSettings(Settings):
+    """Where answers are served; on this machine alone unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8700, ge=0, le=65535)
+
+
+class ClientSettings(Settings):
+    """All of client.toml."""
+
+    name: Name
+    server: str = Field(pattern=r"^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
+    ca: ConfigPath = Path("ca.crt")
+    cap: int = Field(ge=1)
+    serve: ServeSettings = ServeSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    tables: Mapping[str, TableSource] = Field(default_factory=dict)
+    agents: Mapping[str, AgentChoice] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _tables_exist(self) -> "ClientSettings":
+        for name, choice in self.agents.items():
+            if choice.table not in self.tables:
+                known = ", ".join(self.tables) or "none"
+                raise ValueError(
+                    f"agents.{name} reads table {choice.table!r}, described are: {known}; "
+                    f"add [tables.{choice.table}]"
+                )
+        return self
+
+
+def load_settings(home: Path) -> ClientSettings:
+    """Read the client.toml of a home."""
+    return load_toml(home / FILE, ClientSettings, hint=f"mesh-client init {home}")

@@ -1,0 +1,102 @@
+"""The exchange over Flower: one flat array of bytes a message, to nodes that are members."""
+
+import time
+from collections.abc import Mapping
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from mesh_fl.errors import ProtocolError
+from mesh_fl.flower import unwrap, wrap
+from mesh_fl.messages import Enrolled, Refusal, Reply, ToMember, ToServer, decode, encode
+from mesh_fl.server.members import Members
+from mesh_fl.server.superlink import SuperLink
+
+RESEND_S = 10.0
+"""A member that restarts never sees what its dead process had taken: it is sent again."""
+
+
+class FlowerExchange:
+    """Reaches members through Flower's grid.
+
+    Parameters
+    ----------
+    superlink : SuperLink
+        Knows which nodes are online, and lets members in and out.
+    members : Members
+        Who is registered.
+    poll_s : float
+        Pause between two looks for replies.
+    """
+
+    def __init__(self, superlink: SuperLink, members: Members, poll_s: float = 0.02) -> None:
+        self._superlink = superlink
+        self._members = members
+        self._poll_s = poll_s
+        self._nodes: dict[str, tuple[str, int]] = {}
+        self._down_bytes = self._up_bytes = 0
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes of messages sent to members and received from them so far."""
+        return self._down_bytes, self._up_bytes
+
+    def members(self) -> Mapping[str, bytes]:
+        """Return all registered members with their X25519 public keys."""
+        self._follow()
+        return {name: card.sealing_key for name, card in self._members.cards().items()}
+
+    def connected(self) -> frozenset[str]:
+        """Return the registered members whose node is online."""
+        self._follow()
+        online = self._superlink.online()
+        return frozenset(name for name, (_, node) in self._nodes.items() if node in online)
+
+    def send(self, messages: Mapping[str, ToMember], timeout_s: float) -> Mapping[str, ToServer]:
+        """Send each member its message and collect the answers."""
+        blobs = {name: encode(message) for name, message in messages.items()}
+        answers: dict[str, ToServer] = {}
+        sent: dict[str, str] = {}
+        grid = self._superlink.grid
+        deadline, resend = time.monotonic() + timeout_s, 0.0
+        while len(answers) < len(blobs) and (now := time.monotonic()) < deadline:
+            if now >= resend:
+                sent |= self._push(grid, {n: b for n, b in blobs.items() if n not in answers})
+                resend = now + RESEND_S
+            for reply in grid.pull_messages(list(sent)):
+                name = sent.pop(reply.metadata.reply_to_message_id)
+                answers |= self._read(name, reply)
+            time.sleep(self._poll_s)
+        grid.forget(sent)
+        return answers
+
+    def _push(self, grid: Grid, blobs: Mapping[str, bytes]) -> dict[str, str]:
+        names = [name for name in blobs if name in self._nodes]
+        ids = grid.push_messages([self._message(name, blobs[name]) for name in names])
+        self._down_bytes += sum(len(blobs[name]) for name in names)
+        return {message_id: name for message_id, name in zip(ids, names, strict=True) if message_id}
+
+    def _message(self, name: str, blob: bytes) -> Message:
+        return Message(wrap(blob), dst_node_id=self._nodes[name][1], message_type="train")
+
+    def _read(self, name: str, reply: Message) -> dict[str, ToServer]:
+        """Return a member's answer, or nothing where it sent something else."""
+        blob = unwrap(reply)
+        self._up_bytes += len(blob)
+        try:
+            answer = decode(blob)
+        except ProtocolError:
+            return {}
+        return {name: answer} if isinstance(answer, Enrolled | Reply | Refusal) else {}
+
+    def _follow(self) -> None:
+        """Let in whom the operator added since, and out whom it removed."""
+        cards = self._members.cards()
+        for name, (identity, node) in list(self._nodes.items()):
+            if name not in cards or cards[name].identity != identity:
+                self._superlink.remove(node)
+                del self._nodes[name]
+        for name, card in cards.items():
+            if name not in self._nodes:
+                node = self._superlink.register(card.identity.encode())
+                self._nodes[name] = (card.identity, node)

@@ -1,0 +1,76 @@
+"""What an operator sets in server.toml."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mesh_fl.config import ConfigPath, Settings, load_toml
+
+FILE = "server.toml"
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class PlanSettings(Settings):
+    """The privacy promise to plan for; see `mesh_fl.privacy.plan.Plan`.
+
+    Parameters
+    ----------
+    delta : float, optional
+        The largest that the members' caps allow when left out.
+    """
+
+    epsilon: float = Field(default=0.1, gt=0)
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    rounds: int = Field(default=64, ge=1, le=10_000)
+    measures: int = Field(default=1, ge=0)
+    measure_share: float = Field(default=0.1, ge=0, lt=1)
+    spares: int = Field(default=7, ge=0)
+    survivors: int = Field(default=4, ge=2)
+    colluders: int = Field(default=1, ge=0)
+    trust: Literal["distributed", "local"] = "distributed"
+
+
+class AgentSettings(Settings):
+    """Which agent to train, and its own configuration."""
+
+    name: str
+    config: dict[str, object] = Field(default_factory=dict)
+
+
+class WaitSettings(Settings):
+    """How long to wait for whom.
+
+    Parameters
+    ----------
+    timeout_s : float
+        For the answers of one attempt.
+    patience_s : float
+        For the members of an open attempt after the server was restarted.
+    quorum : int
+        Members to wait for before the first round; at least the plan's survivors are.
+    """
+
+    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    patience_s: float = Field(default=60.0, ge=0, le=3600)
+    quorum: int = Field(default=0, ge=0)
+
+
+class ServerSettings(Settings):
+    """All of server.toml."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: Port = 9443
+    status_port: Port = 9480
+    ca: ConfigPath = Path("ca.crt")
+    certificate: ConfigPath = Path("server.crt")
+    key: ConfigPath = Path("server.key")
+    plan: PlanSettings = PlanSettings()
+    wait: WaitSettings = WaitSettings()
+    agent: AgentSettings
+
+
+def load_settings(home: Path) -> ServerSettings:
+    """Read the server.toml of a home."""
+    return load_toml(home / FILE, ServerSettings, hint=f"mesh-server init {home}")
