@@ -7,11 +7,12 @@ so the sensitivity bound is a fact about the pipeline and not about the agent.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from scipy.sparse import csr_array
 
 from mesh_fl.errors import AgentError
@@ -31,6 +32,12 @@ Total = Mapping[str, NDArray[np.float64]]
 """The noised sum of all clipped rows, cut into named blocks."""
 
 
+class Prediction(BaseModel):
+    """The plainest answer: what `predict` says of one record."""
+
+    prediction: float | str | list[float]
+
+
 class Agent(ABC):
     """A learner whose data leaves a site only as a noised, encrypted sum of clipped rows.
 
@@ -47,9 +54,12 @@ class Agent(ABC):
         L2 bound that every row of `contribute` is scaled down to.
     measure_clip : float
         L2 bound of the rows of `measure`.
+    endpoint : str, optional
+        Path that `mesh-client start` serves answers at; /agents/NAME when None.
     """
 
     unit: ClassVar[Literal["record", "client"]] = "record"
+    endpoint: ClassVar[str | None] = None
     clip: float
     measure_clip: float = 1.0
 
@@ -97,3 +107,8 @@ class Agent(ABC):
     def adapt(self, state: State, data: Data) -> State:
         """Return a local model around the global one; it never leaves the client."""
         return state
+
+    def answer(self, state: State, table: Table) -> Sequence[BaseModel]:
+        """Answer for each record of a table in words that people act on."""
+        predictions = self.predict(state, self.prepare(table))
+        return [Prediction(prediction=value) for value in predictions.tolist()]

@@ -85,8 +85,7 @@ class Member:
         ProtocolError
             If we never consented to that training, or step and phase are not the plan's.
         """
-        seat = self._seats.get(ask.training) or self._resume(ask.training)
-        self._seats[ask.training] = seat
+        seat = self.resume(ask.training)
         if ask.plan != seat.plan.digest:
             raise ProtocolError("the ask names another plan than the one that we consented to")
         _refuse_cohort(ask, seat)
@@ -121,8 +120,20 @@ class Member:
         self.blobs[f"{reply.training}.reply"] = encode(reply)
 
     def trainings(self) -> tuple[str, ...]:
-        """Return the ids of all trainings that we have a model of."""
-        return tuple(n.removesuffix(".model") for n in self.blobs if n.endswith(".model"))
+        """Return the ids of all trainings that we were charged for, oldest first."""
+        return tuple(dict.fromkeys(charge.training for charge in self.ledger.charges))
+
+    def resume(self, training: str) -> Seat:
+        """Return our seat in a training that we consented to, also after a restart.
+
+        Raises
+        ------
+        ProtocolError
+            If we never consented to it.
+        """
+        if training not in self._seats:
+            self._seats[training] = self._resume(training)
+        return self._seats[training]
 
     def _read(self, plan: Plan) -> tuple[Agent, Dataset, RecordSet]:
         holding = self.holdings.get(plan.agent)

@@ -138,10 +138,12 @@ def start_server(authority: Authority) -> Iterator[Callable[..., "SuperLink"]]:
         def start(
             port: int = 0,
             members: Iterable[ec.EllipticCurvePrivateKey] = (),
-            **options: object,
+            host: str = "127.0.0.1",
+            files: tuple[Path, Path] = (certificate, key),
+            **options: int,
         ) -> SuperLink:
             link = SuperLink(
-                "127.0.0.1", port, ca=authority.ca, certificate=certificate, key=key, **options
+                host, port, ca=authority.ca, certificate=files[0], key=files[1], **options
             )
             for member in members:
                 link.register(openssh(member))
@@ -184,10 +186,14 @@ def start_member(authority: Authority) -> Iterator[Callable[..., Member]]:
     members: list[Member] = []
 
     def start(
-        app: "ClientApp", port: int, key: ec.EllipticCurvePrivateKey, **options: object
+        app: "ClientApp",
+        port: int,
+        key: ec.EllipticCurvePrivateKey,
+        host: str = "127.0.0.1",
+        **options: object,
     ) -> Member:
-        server = options.pop("server", f"127.0.0.1:{port}")
-        members.append(Member(app, server, key=key, **{"ca": authority.ca, **options}))
+        options = {"ca": authority.ca, "key": key, **options}
+        members.append(Member(app, f"{host}:{port}", **options))
         return members[-1]
 
     yield start

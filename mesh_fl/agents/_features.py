@@ -57,26 +57,27 @@ class Feature(Field):
         DataError
             If a value is missing that is not optional, or lies outside the declaration.
         """
-        encoded = self._level_codes(column) if self.kind == "category" else self._codes(column)
-        missing = np.isnan(encoded)
+        codes = self._level_codes(column) if self.kind == "category" else self._codes(column)
+        missing = np.isnan(codes)
         if missing.any() and not self.optional:
             raise DataError(f"{self.name}: expected {self.expects()}, found nothing")
-        if (np.abs(encoded[~missing]) > 1).any():
-            found = column[np.flatnonzero(np.abs(encoded) > 1)[0]]
-            raise DataError(f"{self.name}: expected {self.expects()}, found {found}")
-        return np.where(missing, 0.0, encoded)
+        return np.where(missing, 0.0, codes)
 
     def _codes(self, column: NDArray[np.generic]) -> NDArray[np.float64]:
         low, high = (0.0, 1.0) if self.kind == "flag" else (self.low or 0.0, self.high or 0.0)
         try:
-            above = column.astype(np.float64) - low
+            numbers = column.astype(np.float64)
         except (TypeError, ValueError):
             raise DataError(f"{self.name}: expected {self.expects()}, found text") from None
-        if self.scale == "linear":
-            return 2 * above / (high - low) - 1
-        # A value below `low` has no logarithm to speak of; any code under -1 is refused.
-        grown = np.log1p(np.maximum(above, 0.0)) / math.log1p(high - low)
-        return np.where(above < 0, -2.0, 2 * grown - 1)
+        outside = (numbers < low) | (numbers > high)
+        if outside.any():
+            raise DataError(
+                f"{self.name}: expected {self.expects()}, found {numbers[outside][0]:g}"
+            )
+        place = np.log1p(numbers - low) if self.scale == "log" else numbers - low
+        end = math.log1p(high - low) if self.scale == "log" else high - low
+        # Rounding alone could leave the range.
+        return np.clip(2 * place / end - 1, -1.0, 1.0)
 
     def _level_codes(self, column: NDArray[np.generic]) -> NDArray[np.float64]:
         places = np.linspace(-1, 1, len(self.levels))

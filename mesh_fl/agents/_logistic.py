@@ -1,11 +1,16 @@
 """Logistic regression by rows: gradients, a local fit under a Gaussian prior, binned quality."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+MAX_NEWTON_STEPS = 100
+TOLERANCE = 1e-10
 
 
 def gradient_rows(weights: Vector, x: Matrix, y: Vector) -> Matrix:
@@ -14,11 +19,9 @@ def gradient_rows(weights: Vector, x: Matrix, y: Vector) -> Matrix:
     return rows
 
 
-def fit_map(x: Matrix, y: Vector, prior_mean: Vector, precision: float) -> tuple[Vector, Matrix]:
-    """Fit by Newton's method under the prior N(prior_mean, I / precision).
-
-    The objective is strictly convex for any data, also none or one class only, so damped Newton
-    steps converge to its one minimum.
+@dataclass(frozen=True)
+class Posterior:
+    """The log-loss of records x, y plus a Gaussian prior on the weights: strictly convex.
 
     Parameters
     ----------
@@ -27,7 +30,40 @@ def fit_map(x: Matrix, y: Vector, prior_mean: Vector, precision: float) -> tuple
         Labels 0 or 1.
     prior_mean : ndarray, shape (d,)
     precision : float
-        Inverse variance of the prior, above 0.
+        Inverse variance of the prior in every direction, above 0.
+    """
+
+    x: Matrix
+    y: Vector
+    prior_mean: Vector
+    precision: float
+
+    def loss(self, weights: Vector) -> float:
+        """Return the negative log-posterior, up to a constant."""
+        margin = self.x @ weights
+        away = weights - self.prior_mean
+        fit = np.logaddexp(0.0, margin).sum() - self.y @ margin
+        return float(fit + self.precision / 2 * (away @ away))
+
+    def slope(self, weights: Vector) -> Vector:
+        """Return the gradient of `loss`, shape (d,)."""
+        slope: Vector = gradient_rows(weights, self.x, self.y).sum(axis=0)
+        slope += self.precision * (weights - self.prior_mean)
+        return slope
+
+    def hessian(self, weights: Vector) -> Matrix:
+        """Return the second derivative of `loss`, shape (d, d)."""
+        risk = expit(self.x @ weights)
+        hessian: Matrix = (self.x.T * (risk * (1 - risk))) @ self.x
+        hessian += self.precision * np.eye(len(weights))
+        return hessian
+
+
+def fit_map(posterior: Posterior) -> tuple[Vector, Matrix]:
+    """Find the most probable weights by Newton's method with backtracking.
+
+    There is one minimum for any data, also none or one class only. See Boyd and Vandenberghe 2004,
+    algorithm 9.5.
 
     Returns
     -------
@@ -35,23 +71,28 @@ def fit_map(x: Matrix, y: Vector, prior_mean: Vector, precision: float) -> tuple
     covariance : ndarray, shape (d, d)
         Inverse Hessian at the mode: Laplace's approximation of the posterior.
     """
-    weights = prior_mean.copy()
-    for _ in range(100):
-        slope = gradient_rows(weights, x, y).sum(axis=0) + precision * (weights - prior_mean)
-        step = np.linalg.solve(_hessian(weights, x, precision), slope)
-        # A step that moves no log-odds by more than one always descends (Bach 2010, section 2).
-        step /= max(1.0, float(np.abs(x @ step).max(initial=0.0)))
+    weights = posterior.prior_mean
+    for _ in range(MAX_NEWTON_STEPS):
+        step, decrement = _newton_step(posterior, weights)
         weights = weights - step
-        if float(np.abs(step).max()) < 1e-10:
+        if decrement <= TOLERANCE * max(1, len(posterior.y)):
             break
-    covariance = np.asarray(np.linalg.inv(_hessian(weights, x, precision)), dtype=np.float64)
+    covariance = np.asarray(np.linalg.inv(posterior.hessian(weights)), dtype=np.float64)
     return weights, covariance
 
 
-def _hessian(weights: Vector, x: Matrix, precision: float) -> Matrix:
-    risk = expit(x @ weights)
-    hessian: Matrix = (x.T * (risk * (1 - risk))) @ x + precision * np.eye(len(weights))
-    return hessian
+def _newton_step(posterior: Posterior, weights: Vector) -> tuple[Vector, float]:
+    slope = posterior.slope(weights)
+    step: Vector = np.asarray(np.linalg.solve(posterior.hessian(weights), slope), dtype=np.float64)
+    decrement = float(slope @ step)
+    if decrement <= TOLERANCE * max(1, len(posterior.y)):
+        # This near the minimum the loss is flat to rounding: comparing it would stall.
+        return step, decrement
+    loss = posterior.loss(weights)
+    size = 1.0
+    while posterior.loss(weights - size * step) > loss - 0.1 * size * decrement:
+        size /= 2
+    return size * step, decrement
 
 
 def bin_edges(bins: int) -> Vector:
@@ -88,7 +129,8 @@ def auc(counts: Matrix) -> float:
     pairs = stayed.sum() * left.sum()
     if pairs <= 0:
         return float("nan")
-    return float(left @ (np.cumsum(stayed) - stayed / 2) / pairs)
+    # Rounding alone could exceed 1.
+    return min(1.0, float(left @ (np.cumsum(stayed) - stayed / 2) / pairs))
 
 
 def brier(counts: Matrix) -> float:

@@ -17,7 +17,7 @@ from scipy.special import expit
 from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.agents._features import Feature, encode
 from mesh_fl.agents._health_answer import Client, ClientHealthAnswer, compose
-from mesh_fl.agents._logistic import auc, brier, fit_map, gradient_rows, one_hot_rows
+from mesh_fl.agents._logistic import Posterior, auc, brier, fit_map, gradient_rows, one_hot_rows
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
@@ -161,7 +161,7 @@ class ClientHealth(Agent):
         """
         x, y = _labelled(data)
         precision = self.prior_precision if state["round"] > 0 else self.own_precision
-        mean, covariance = fit_map(x, y, np.asarray(state["mean"]), precision)
+        mean, covariance = fit_map(Posterior(x, y, state["mean"], precision))
         return {**state, "mean": mean, "covariance": covariance}
 
     def answer(self, state: State, table: Table) -> list[ClientHealthAnswer]:

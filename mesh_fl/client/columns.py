@@ -114,7 +114,7 @@ class Problem:
 
     def __str__(self) -> str:
         column = f", column {self.column}" if self.column else ""
-        return f"{self.file} line {self.line}{column}: {self.message}"
+        return f"{self.file} {place(self.file, self.line)}{column}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -163,26 +163,29 @@ class FieldReader:
 
     def read(self, row: Row) -> Value | Problem:
         """Return the value, or what is wrong with it."""
+        if len(self.places) == 1:
+            return self._cell(row, 0)
         values: list[float] = []
-        for column, place in zip(self.sources, self.places, strict=True):
-            value = self._cell(row, column, row.cells[place])
+        for number in range(len(self.places)):
+            value = self._cell(row, number)
             if not isinstance(value, float):
                 return value
             values.append(value)
         return _mean(values)
 
-    def _cell(self, row: Row, column: str, cell: object) -> Value | Problem:
-        word = word_of(cell)
+    def _cell(self, row: Row, number: int) -> Value | Problem:
+        cell = row.cells[self.places[number]]
         try:
-            if len(word) > csv.field_size_limit():
-                raise DataError(f"expected up to {csv.field_size_limit()} characters")
-            return self._parse(self.values.get(word, cell))
+            if isinstance(cell, str) and len(cell) > csv.field_size_limit():
+                raise DataError(f"expected up to {csv.field_size_limit()} characters, found more")
+            return self._parse(self.values.get(word_of(cell), cell) if self.values else cell)
         except DataError as error:
             message = str(error).removeprefix(f"{self.field.name}: ")
-            return Problem(self.file, row.line, column, word[:80], message)
+            column, word = self.sources[number], word_of(cell)[:80]
+            return Problem(self.file, row.line, column, word, message)
 
     def _parse(self, cell: object) -> Value:
-        if len(self.sources) > 1 and self.field.kind == "number":
+        if len(self.sources) > 1:
             word = word_of(cell).lower()
             cell = 1 if word in TRUE_WORDS else 0 if word in FALSE_WORDS else cell
         return self.field.parse(cell)
@@ -212,6 +215,11 @@ def wanted_columns(source: TableSource, schema: Sequence[Field]) -> tuple[str, .
     """Name the columns to read, each once, the record id first."""
     columns = (column for field in schema for column in _origin(source, field).sources)
     return tuple(dict.fromkeys([source.id, *columns]))
+
+
+def place(file: str, line: int) -> str:
+    """Say where a row stands: Parquet has rows and no lines."""
+    return f"{'row' if file.lower().endswith('.parquet') else 'line'} {line}"
 
 
 def word_of(cell: object) -> str:

@@ -13,6 +13,7 @@ from mesh_fl.client.columns import (
     Problem,
     TableSource,
     field_readers,
+    place,
     wanted_columns,
     word_of,
 )
@@ -69,9 +70,10 @@ def read_records(source: TableSource, schema: tuple[Field, ...]) -> Records:
 
     Guarantee
     ---------
-    Neighbouring tables differ in all rows of one record id. At most one row of an id is kept, so
-    the neighbour of the result differs in one record. A person or company under two ids is two
-    records, and is protected as such.
+    Neighbouring tables differ in all rows of one record id. At most one row of an id is kept and
+    no row changes how another is read, so their records differ in one. Two things break this: a
+    person or company under two ids, which is two records, and an unclosed quote in a CSV file,
+    which can swallow the rows that follow it.
     """
     readers = field_readers(source, schema)
     file = open_table(
@@ -145,18 +147,14 @@ class _Kept:
                 column.append(value)
 
     def _record_id(self, row: Row) -> str | Problem:
-        cell = row.cells[0]
+        cell, file = row.cells[0], self._source.path.name
         try:
             record_id = _id_text(cell)
             if record_id in self._lines:
-                raise DataError(
-                    f"expected each record id once, found {record_id[:80]!r} again; the row on"
-                    f" line {self._lines[record_id]} is kept"
-                )
+                kept = place(file, self._lines[record_id])
+                raise DataError(f"expected each record id once, found it again; {kept} is kept")
         except DataError as error:
-            source = self._source
-            found = word_of(cell)[:80]
-            return Problem(source.path.name, row.line, source.id, found, str(error))
+            return Problem(file, row.line, self._source.id, word_of(cell)[:80], str(error))
         return record_id
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import email.utils
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -13,6 +14,8 @@ from mesh_fl.errors import NetworkError
 # OpenSSL's verification codes (X509_V_ERR_*).
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _HOST_MISMATCH, _ADDRESS_MISMATCH = 62, 64
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 
 _AHEAD_TOLERANCE_S = 5
 _BEHIND_TOLERANCE_S = 300
@@ -39,6 +42,23 @@ def trust(ca: Path) -> ssl.SSLContext:
             "Ask the operator for the file ca.crt again."
         ) from error
     return context
+
+
+def check_address(server: str) -> None:
+    """Check that a server's address has the form ``host:port``.
+
+    Raises
+    ------
+    NetworkError
+        If it has not.
+    """
+    form = _ADDRESS.fullmatch(server)
+    if form and 0 < int(form["port"]) <= 65535:
+        return
+    raise NetworkError(
+        f"Expected a server address such as mesh.example.org:9443, found {server!r}. "
+        "Use the address that the operator gave you."
+    )
 
 
 def reason(error: httpx.HTTPError) -> str:

@@ -148,7 +148,7 @@ class Fleet:
         Raises
         ------
         GoneError
-            If the server has dropped it.
+            If the server has dropped or damaged it.
         """
         contents: dict[str, bytes] = {}
         for part in iterate_object_tree(tree):
@@ -160,7 +160,10 @@ class Fleet:
                 node=node, run_id=run_id, message_object_id=tree.object_id
             ),
         )
-        message = inflate_object_from_contents(tree.object_id, contents)
+        try:
+            message = inflate_object_from_contents(tree.object_id, contents)
+        except Exception as error:
+            raise GoneError("the server sent a damaged message") from error
         if not isinstance(message, Message):
             raise GoneError("the server sent something that is not a message")
         message.metadata.__dict__["_message_id"] = tree.object_id

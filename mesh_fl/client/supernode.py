@@ -21,7 +21,13 @@ from flwr.common.constant import TIMESTAMP_HEADER, ErrorCode
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.node_pb2 import Node
 
-from mesh_fl.client.diagnosis import certificate_problem, clock_problem, reason, trust
+from mesh_fl.client.diagnosis import (
+    certificate_problem,
+    check_address,
+    clock_problem,
+    reason,
+    trust,
+)
 from mesh_fl.client.fleet import Fleet, GoneError
 from mesh_fl.errors import MeshError, NetworkError
 
@@ -77,9 +83,10 @@ def serve_node(
     Raises
     ------
     NetworkError
-        If trying again cannot help: the server's certificate is not the one to expect, our key is
-        unknown, removed or used by another client, or a clock is wrong.
+        If trying again cannot help: the address is malformed, the server's certificate is not the
+        one to expect, our key is unknown, removed or used by another client, or a clock is wrong.
     """
+    check_address(server)
     fleet = Fleet(server, key, trust(ca), heartbeat_s, stopped)
     _Worker(app, fleet, server, ca, stopped, on_state, poll_s).run()
 

@@ -158,7 +158,9 @@ class CsvFile(TableFile):
             headers, key=lambda one: (len({*headers[one]} & {*self.wanted}), len(headers[one]))
         )
         if not headers[best]:
-            raise DataError(f"{self.path.name}: expected a row of column names, found none")
+            raise DataError(
+                f"{self.path.name}: expected a row of column names, found none that is sound"
+            )
         return best, headers[best]
 
     def _split_header(self, delimiter: str) -> tuple[str, ...]:
@@ -253,7 +255,7 @@ def _skip_header(reader: "Reader") -> list[str]:
 def _csv_damage(error: csv.Error, first: int, last: int) -> str:
     if "field larger" in str(error):
         return f"expected cells of up to {csv.field_size_limit()} characters, found a longer one"
-    where = "" if first == last else f" in lines {first} to {last}, which read as one row"
+    where = "" if first == last else f", found lines {first} to {last} run together"
     return f"expected quotes around whole cells only{where}: {error}"
 
 

@@ -193,6 +193,12 @@ class Ledger:
         spent = self.spent(records)
         return epsilon_of(spent**0.5, self.policy.delta) if spent else 0.0
 
+    @property
+    def most_spent(self) -> float:
+        """The epsilon spent by the most charged record of all, at the policy's delta."""
+        sets = {charge.records for charge in self._charges}
+        return max((self.epsilon_spent(self._set(digest)) for digest in sets), default=0.0)
+
     def _again(self, charge: Charge, last: Charge) -> bool:
         if charge.position != last.position:
             raise LedgerError(

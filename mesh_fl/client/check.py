@@ -1,0 +1,89 @@
+"""`mesh-client data check`: read the tables as a training would, before one does."""
+
+from collections.abc import Mapping
+
+from mesh_fl.client.data import Records, TableSource, read_records
+from mesh_fl.client.home import Home
+from mesh_fl.client.report import DataReport, data_report
+from mesh_fl.errors import ConfigError, DataError
+from mesh_fl.offer import Offer
+from mesh_fl.registry import build
+from mesh_fl.schema import Field
+from mesh_fl.terminal import show_json, show_table
+
+PROBLEMS_SHOWN = 20
+
+
+def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
+    """Print what is mapped, missing and wrong in each table; shown on this terminal only.
+
+    Raises
+    ------
+    ConfigError
+        If no table is described.
+    DataError
+        If a table cannot be used at all, or holds more records than the declared cap.
+    """
+    settings = home.settings
+    if not settings.tables:
+        raise ConfigError("client.toml describes no table: add [tables.NAME] with path and id")
+    found: dict[str, object] = {}
+    for name, source in settings.tables.items():
+        schema = _schema(home, offer, name)
+        records = read_records(source, schema)
+        report = data_report(records, schema)
+        found[name] = {
+            **report.model_dump(mode="json"),
+            "problem_lines": [str(problem) for problem in records.problems],
+        }
+        if not as_json:
+            _show(name, source, report, records)
+        _refuse_above_cap(settings.cap, name, len(records.ids))
+    if as_json:
+        show_json(found)
+
+
+def _schema(home: Home, offer: Offer | None, table: str) -> tuple[Field, ...]:
+    if offer is None:
+        return ()
+    choice = home.settings.agents.get(offer.agent)
+    if choice is None or choice.table != table:
+        return ()
+    return build(offer.agent, offer.config).schema
+
+
+def _refuse_above_cap(cap: int, table: str, records: int) -> None:
+    if records > cap:
+        raise DataError(
+            f"table {table} has {records} records, our card declares at most {cap}: run "
+            "`mesh-client card --cap N` and give the new card to the operator"
+        )
+
+
+def _show(name: str, source: TableSource, report: DataReport, records: Records) -> None:
+    for problem in records.problems[:PROBLEMS_SHOWN]:
+        print(problem)  # noqa: T201
+    if len(records.problems) > PROBLEMS_SHOWN:
+        print(f"... and {len(records.problems) - PROBLEMS_SHOWN} more")  # noqa: T201
+    rows = [
+        [
+            field.name,
+            field.kind,
+            ", ".join(field.columns),
+            f"{100 * field.present:.1f} %",
+            _spread(field.low, field.high, field.counts),
+        ]
+        for field in report.fields
+    ]
+    show_table(
+        f"{name} ({source.path.name}): {report.kept} of {report.rows_read} rows are good; "
+        f"public cap {report.public_cap}",
+        ["field", "kind", "from", "present", "values"],
+        rows,
+    )
+
+
+def _spread(low: float | None, high: float | None, counts: Mapping[str, int]) -> str:
+    if counts:
+        return ", ".join(f"{level}: {count}" for level, count in counts.items())
+    return "" if low is None else f"{low:g} to {high:g}"

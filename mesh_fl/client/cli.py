@@ -1,0 +1,180 @@
+"""`mesh-client`: what an MSP's engineer runs next to the data."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from mesh_fl.card import Card
+from mesh_fl.client.check import check_data
+from mesh_fl.client.home import CARD, Home
+from mesh_fl.client.run import run_member
+from mesh_fl.errors import ConfigError, NetworkError
+from mesh_fl.offer import Offer
+from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.terminal import Narrator, run, show_json, show_table, stop_on_signals
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Learn together with other MSPs; your data stays here.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at the tables before they are used.")
+app.add_typer(data_app, name="data")
+
+HomeArgument = Annotated[Path, typer.Argument(help="The member's home folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def init(
+    home: HomeArgument,
+    name: Annotated[str, typer.Option(help="Our name in the network: a-z, 0-9 and hyphens.")],
+    server: Annotated[str, typer.Option(help="The operator's server, HOST:PORT.")],
+    cap: Annotated[int, typer.Option(help="Public upper bound on our records, such as 256.")],
+    ca: Annotated[Path | None, typer.Option(help="The network's ca.crt, to copy here.")] = None,
+) -> None:
+    """Make keys, card and settings for a new member.
+
+    Example: mesh-client init ~/mesh --name acme --server mesh.org:9443 --cap 256 --ca ca.crt
+    """
+    Home.create(home, name, server, cap, ca)
+    typer.echo(f"made {home}: give {home / CARD} to the operator, then edit {home / 'client.toml'}")
+
+
+@app.command()
+def card(
+    home: HomeArgument,
+    cap: Annotated[int | None, typer.Option(help="Sign a new card with this cap.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show our card, or sign one with another cap.
+
+    Example: mesh-client card ~/mesh --cap 512
+    """
+    ours = Card.read(home / CARD) if cap is None else Home(home).renew_card(cap)
+    if as_json:
+        show_json(ours.model_dump())
+        return
+    show_table("card", ["field", "value"], [[k, str(v)] for k, v in ours.model_dump().items()])
+
+
+@data_app.command("check")
+def data_check(
+    home: HomeArgument,
+    offer: Annotated[
+        Path | None, typer.Option(help="What the operator plans (`mesh-server plan --json`).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read our tables as a training would, and tell what is there, missing or wrong.
+
+    Example: mesh-client data check ~/mesh --offer plan.json
+    """
+    check_data(Home(home), None if offer is None else Offer.read(offer), as_json)
+
+
+@app.command()
+def start(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Train with the network and serve answers, until stopped.
+
+    Example: mesh-client start ~/mesh
+    """
+    with Narrator(as_json) as narrator:
+        run_member(Home(home), narrator, stop_on_signals())
+
+
+@app.command()
+def status(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Ask the running client how it stands.
+
+    Example: mesh-client status ~/mesh
+    """
+    health = _ask_local(home, "GET", "/health", None)
+    if as_json:
+        show_json(health)
+        return
+    rows = [[key, str(value)] for key, value in health.items() if key != "models"]
+    models = health.get("models")
+    if isinstance(models, dict):
+        rows += [[f"model {name}", _model_line(card)] for name, card in models.items()]
+    show_table("member", ["", ""], rows)
+
+
+@app.command()
+def query(
+    home: HomeArgument,
+    path: Annotated[str, typer.Argument(help="The agent's path, such as /client-health.")],
+    body: Annotated[str, typer.Argument(help="The record as JSON.")],
+) -> None:
+    """Ask the running client for an answer.
+
+    Example: mesh-client query ~/mesh /client-health '{"client_id": "c1", "tenure_months": 3}'
+    """
+    try:
+        record = json.loads(body)
+    except ValueError as error:
+        raise ConfigError(f"the record is no JSON: {error}") from None
+    show_json(_ask_local(home, "POST", "/" + path.lstrip("/"), record))
+
+
+@app.command()
+def budget(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Show what our records have spent, and what is left.
+
+    Example: mesh-client budget ~/mesh
+    """
+    ledger = Home(home).ledger()
+    policy = ledger.policy
+    trainings: dict[tuple[str, str], list[float]] = {}
+    for charge in ledger.charges:
+        trainings.setdefault((charge.training, charge.agent), []).append(charge.cost)
+    rows = [
+        {
+            "training": training,
+            "agent": agent,
+            "charges": len(costs),
+            "epsilon": epsilon_of(sum(costs) ** 0.5, policy.delta),
+        }
+        for (training, agent), costs in trainings.items()
+    ]
+    spent = ledger.most_spent
+    if as_json:
+        terms = {**policy.model_dump(), "spent": spent, "head": ledger.head}
+        show_json({**terms, "trainings": rows})
+        return
+    show_table(
+        f"spent epsilon = {spent:.4f} of {policy.epsilon:g} (delta = {policy.delta:g}, by the "
+        "record that spent most)",
+        ["training", "agent", "charges", "epsilon"],
+        [[r["training"], r["agent"], r["charges"], f"{r['epsilon']:.4f}"] for r in rows],
+    )
+
+
+def _ask_local(home: Path, method: str, path: str, body: object) -> dict[str, object]:
+    serve = Home(home).settings.serve
+    url = f"http://{serve.host}:{serve.port}{path}"
+    try:
+        response = httpx.request(method, url, json=body, timeout=10, trust_env=False)
+        answer = response.json()
+    except (httpx.HTTPError, ValueError):
+        raise NetworkError(
+            f"no client answers at {url}: start it by `mesh-client start {home}`"
+        ) from None
+    if response.is_error:
+        raise NetworkError(str(answer.get("detail", answer)))
+    return dict(answer)
+
+
+def _model_line(card: object) -> str:
+    if not isinstance(card, dict):
+        return str(card)
+    adapted = "adapted" if card["adapted"] else "global"
+    return f"{card['version']}, round {card['round']} of {card['rounds']}, {adapted}"
+
+
+def main() -> None:
+    """Run `mesh-client`."""
+    run(app)

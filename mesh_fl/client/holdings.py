@@ -1,0 +1,40 @@
+"""The agents that a member opted into, each with the table that it may read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mesh_fl.agent import Agent
+from mesh_fl.client.data import Records, TableSource, read_records
+from mesh_fl.client.settings import ClientSettings
+from mesh_fl.registry import build, config_of
+from mesh_fl.seat import Dataset, Holding
+
+
+@dataclass
+class _Reader:
+    """Reads a table once for each configuration of an agent that asks for it."""
+
+    name: str
+    table: str
+    source: TableSource
+    _cache: dict[str, Dataset] = field(default_factory=dict)
+
+    def build(self, config: Mapping[str, object]) -> Agent:
+        return build(self.name, dict(config))
+
+    def dataset(self, agent: Agent) -> Dataset:
+        config = config_of(agent)
+        if config not in self._cache:
+            records: Records = read_records(self.source, agent.schema)
+            data = agent.prepare(records.table)
+            self._cache[config] = Dataset(data=data, table=self.table, ids=records.ids)
+        return self._cache[config]
+
+
+def holdings(settings: ClientSettings) -> dict[str, Holding]:
+    """Return what the member brings to each agent that it opted into, by agent name."""
+    readers = {
+        name: _Reader(name, choice.table, settings.tables[choice.table])
+        for name, choice in settings.agents.items()
+    }
+    return {name: Holding(reader.build, reader.dataset) for name, reader in readers.items()}

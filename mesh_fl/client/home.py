@@ -1,0 +1,159 @@
+"""A member's home: settings, keys made on site, ledger and models, all readable by it alone."""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from mesh_fl.card import Card
+from mesh_fl.client.settings import FILE, ClientSettings, load_settings
+from mesh_fl.errors import ConfigError
+from mesh_fl.privacy.ledger import Ledger
+from mesh_fl.store import FileJournal, Folder, write_durably
+
+IDENTITY, SEALING, LEDGER_KEY = "identity.key", "sealing.key", "ledger.key"
+CARD = "card.json"
+
+TEMPLATE = """\
+# {name}: settings of this member of the network. Paths are relative to this file.
+name = "{name}"
+server = "{server}"
+ca = "ca.crt"            # the network's certificate; the operator hands it out
+cap = {cap}                 # declared public upper bound on our records; part of card.json
+
+[serve]                  # where POST /client-health and /docs are served, on this machine only
+host = "127.0.0.1"
+port = 8700
+
+[privacy]                # what we insist on, whatever plan the operator proposes
+epsilon = 0.1            # lifetime budget of each record
+delta = 1e-5
+survivors = 4            # fewest members in a sum
+colluders = 1            # members that may collude without harm
+
+# Describe each table, and opt into agents. For example:
+#
+# [tables.customers]
+# path = "customers.csv"        # .csv, .parquet or .jsonl
+# id = "client_id"              # its privacy budget is kept under this id for life
+#
+# [tables.customers.columns]
+# churned = {{ column = "Status", values = {{ Lost = "yes", Active = "no" }} }}
+#
+# [agents.health]
+# table = "customers"
+"""
+
+
+class Home:
+    """Reads what `mesh-client init` made.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, name: str, server: str, cap: int, ca: Path | None) -> "Home":
+        """Make keys, card and settings; nothing that exists is overwritten.
+
+        Raises
+        ------
+        ConfigError
+            If the folder already holds a member's keys.
+        """
+        if (path / IDENTITY).exists():
+            raise ConfigError(f"{path} already holds a member's keys: name another folder")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        identity, sealing = ec.generate_private_key(ec.SECP384R1()), X25519PrivateKey.generate()
+        card = Card.make(name, cap, identity, sealing)
+        if ca is not None:
+            write_durably(path / "ca.crt", _read(ca))
+        if not (path / FILE).exists():
+            text = TEMPLATE.format(name=name, server=server, cap=cap)
+            write_durably(path / FILE, text.encode())
+        write_durably(path / LEDGER_KEY, secrets.token_bytes(32))
+        write_durably(path / SEALING, _pem(sealing))
+        write_durably(path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
+        write_durably(path / IDENTITY, _pem(identity))
+        return cls(path)
+
+    @cached_property
+    def settings(self) -> ClientSettings:
+        """The member's client.toml."""
+        return load_settings(self.path)
+
+    @cached_property
+    def identity(self) -> ec.EllipticCurvePrivateKey:
+        """Who we are to the server."""
+        key = self._key(IDENTITY)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp384r1":
+            raise ConfigError(f"{self.path / IDENTITY}: expected an EC P-384 key")
+        return key
+
+    @cached_property
+    def sealing(self) -> X25519PrivateKey:
+        """What opens the training keys sealed to us."""
+        key = self._key(SEALING)
+        if not isinstance(key, X25519PrivateKey):
+            raise ConfigError(f"{self.path / SEALING}: expected an X25519 key")
+        return key
+
+    def renew_card(self, cap: int) -> Card:
+        """Sign a card with another cap."""
+        card = Card.make(self.settings.name, cap, self.identity, self.sealing)
+        write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
+        return card
+
+    def ledger(self) -> Ledger:
+        """Open the ledger; it is checked from the first line to the last."""
+        key = _read(self._private(LEDGER_KEY))
+        journal = FileJournal(self.path / "ledger.jsonl")
+        return Ledger(journal, Folder(self.path / "ledger"), key, self.settings.privacy.policy())
+
+    def blobs(self) -> Folder:
+        """Return the folder of consents, models and replies."""
+        return Folder(self.path / "trainings")
+
+    def _key(self, name: str) -> object:
+        path = self._private(name)
+        try:
+            return serialization.load_pem_private_key(_read(path), None)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(
+                f"{path} is no private key ({error}): put the right one back"
+            ) from None
+
+    def _private(self, name: str) -> Path:
+        path = self.path / name
+        if not path.exists():
+            raise ConfigError(
+                f"{path} is missing: make a home by `mesh-client init {self.path}`, or put the key "
+                "back where it was"
+            )
+        if path.stat().st_mode & 0o077 and os.name == "posix":
+            raise ConfigError(f"{path} can be read by others: run `chmod 600 {path}`")
+        return path
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | X25519PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,127 @@
+"""One process that trains and serves: the Fleet connection, the member, and its local HTTP."""
+
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel
+
+from mesh_fl.client.app import make_app
+from mesh_fl.client.holdings import holdings
+from mesh_fl.client.home import Home
+from mesh_fl.client.models import ModelCard, Models
+from mesh_fl.client.serve import make_api
+from mesh_fl.client.supernode import serve_node
+from mesh_fl.local_http import LocalServer
+from mesh_fl.member import Member
+from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
+from mesh_fl.registry import agent_class
+from mesh_fl.round import respond
+from mesh_fl.store import locked
+from mesh_fl.terminal import Narrator
+
+
+class Health(BaseModel):
+    """What GET /health tells.
+
+    Parameters
+    ----------
+    status : str
+        "ok" as long as this answers.
+    member, server, connection : str
+        Who we are, whom we train with, and how the connection stands.
+    models : dict of str to ModelCard
+        The served model of each agent.
+    epsilon_spent : float
+        By the record that spent most.
+    """
+
+    status: Literal["ok"] = "ok"
+    member: str
+    server: str
+    connection: str
+    models: dict[str, ModelCard]
+    epsilon_spent: float
+
+
+def open_member(home: Home) -> Member:
+    """Return the member of a home, with its ledger checked."""
+    settings = home.settings
+    return Member(
+        name=settings.name,
+        holdings=holdings(settings),
+        ledger=home.ledger(),
+        blobs=home.blobs(),
+        sealing_key=home.sealing,
+    )
+
+
+def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None:
+    """Train and serve until stopped.
+
+    Raises
+    ------
+    MeshError
+        If something is wrong that waiting does not mend.
+    """
+    with locked(home.path):
+        settings = home.settings
+        member = open_member(home)
+        models = Models(lambda card: _told_model(narrator, card))
+        models.resume(member)
+        member.on_model = models.take
+        connection = ["connecting"]
+
+        def on_state(sentence: str) -> None:
+            connection[0] = sentence
+            narrator.say(sentence, kind="connection")
+
+        def health() -> Health:
+            cards = {name: served.card for name, served in models.served().items()}
+            return Health(
+                member=settings.name,
+                server=settings.server,
+                connection=connection[0],
+                models=cards,
+                epsilon_spent=member.ledger.most_spent,
+            )
+
+        agents = {name: agent_class(name) for name in settings.agents}
+        api = make_api(agents, models, health, settings.serve.host)
+        with LocalServer(api, settings.serve.host, settings.serve.port) as local:
+            narrator.say(f"answers at {local.address}/docs", kind="serving", address=local.address)
+            serve_node(
+                make_app(_answering(member, narrator)),
+                settings.server,
+                ca=settings.ca,
+                key=home.identity,
+                stopped=stopped,
+                on_state=on_state,
+            )
+
+
+def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToServer]:
+    def answer(message: ToMember) -> ToServer:
+        reply = respond(message, member)
+        if isinstance(reply, Refusal):
+            narrator.say(f"refused: {reply.reason}", kind="refused")
+        elif isinstance(message, Ask) and message.phase != "close":
+            steps = len(member.resume(message.training).plan.schedule)
+            text = f"contributed to release {message.step}"
+            narrator.progress(text, message.step, steps, kind="contributed")
+        elif isinstance(message, Ask):
+            narrator.say("training is over; the last model is here", kind="closed")
+        return reply
+
+    return answer
+
+
+def _told_model(narrator: Narrator, card: ModelCard) -> None:
+    adapted = "adapted to our own data" if card.adapted else "not adapted"
+    narrator.progress(
+        f"serving {card.agent} {card.version}, {adapted}",
+        card.round,
+        card.rounds,
+        kind="model",
+        version=card.version,
+    )

@@ -1,0 +1,182 @@
+"""`mesh-server`: what the operator of a network runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from mesh_fl.card import Card
+from mesh_fl.errors import ConfigError, NetworkError
+from mesh_fl.offer import Offer
+from mesh_fl.server.certificates import make_certificates, renew_server_certificate
+from mesh_fl.server.members import Members
+from mesh_fl.server.report import show_report
+from mesh_fl.server.run import plan_for, run_server
+from mesh_fl.server.settings import FILE, load_settings
+from mesh_fl.store import write_durably
+from mesh_fl.terminal import Narrator, run, show_json, show_table, stop_on_signals
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run a network in which MSPs learn together. The server never sees a member's update.",
+)
+members_app = typer.Typer(no_args_is_help=True, help="Who may take part.")
+app.add_typer(members_app, name="members")
+
+HomeArgument = Annotated[Path, typer.Argument(help="The server's home folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def init(
+    home: HomeArgument,
+    name: Annotated[str, typer.Option(help="The network's name.")],
+    host: Annotated[
+        list[str] | None, typer.Option(help="Names and addresses that members connect to.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port that members connect to.")] = 9443,
+) -> None:
+    """Make certificates and settings for a new network.
+
+    Example: mesh-server init /srv/mesh --name acme-coop --host mesh.example.org
+    """
+    if (home / FILE).exists():
+        raise ConfigError(f"{home} already holds a network: name another folder")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    hosts = host or ["127.0.0.1", "localhost"]
+    listen = "127.0.0.1" if hosts[0] in ("127.0.0.1", "localhost") else "0.0.0.0"
+    template = (Path(__file__).parent / "server.toml.template").read_text()
+    make_certificates(home, name, hosts)
+    filled = template.format(name=json.dumps(name), host=json.dumps(listen), port=port)
+    write_durably(home / FILE, filled.encode())
+    typer.echo(f"made {home}: edit {home / FILE}, and hand {home / 'ca.crt'} to the members")
+
+
+@app.command()
+def renew(
+    home: HomeArgument,
+    host: Annotated[
+        list[str] | None, typer.Option(help="Names and addresses that members connect to.")
+    ] = None,
+) -> None:
+    """Make a new server certificate; members go on trusting the same ca.crt.
+
+    Example: mesh-server renew /srv/mesh --host mesh.example.org
+    """
+    renew_server_certificate(home, host or ["127.0.0.1", "localhost"])
+    typer.echo("made server.crt and server.key: restart the server to use them")
+
+
+@members_app.command("add")
+def members_add(
+    home: HomeArgument, cards: Annotated[list[Path], typer.Argument(help="Members' card.json.")]
+) -> None:
+    """Register members by the cards that they made; a running server lets them in at once.
+
+    Example: mesh-server members add /srv/mesh acme.card.json
+    """
+    members = Members(home)
+    load_settings(home)
+    for path in cards:
+        card = Card.read(path)
+        members.add(card)
+        typer.echo(f"registered {card.name}, at most {card.cap} records")
+
+
+@members_app.command("list")
+def members_list(home: HomeArgument, as_json: AsJson = False) -> None:
+    """List the registered members.
+
+    Example: mesh-server members list /srv/mesh --json
+    """
+    cards = Members(home).cards().values()
+    if as_json:
+        show_json([card.model_dump() for card in cards])
+        return
+    show_table("members", ["name", "records, at most"], [[card.name, card.cap] for card in cards])
+
+
+@members_app.command("remove")
+def members_remove(home: HomeArgument, name: Annotated[str, typer.Argument()]) -> None:
+    """Take a member out; a running server shuts it out at once.
+
+    Example: mesh-server members remove /srv/mesh acme
+    """
+    Members(home).remove(name)
+    typer.echo(f"removed {name}")
+
+
+@app.command()
+def plan(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Show the privacy promise of a training with the members registered now.
+
+    The JSON is what members check their data against: `mesh-client data check HOME --offer FILE`.
+
+    Example: mesh-server plan /srv/mesh --json > plan.json
+    """
+    settings = load_settings(home)
+    _, made = plan_for(settings, Members(home).cards())
+    config = json.loads(made.config)
+    if as_json:
+        offer = Offer(network=settings.name, agent=made.agent, config=config, plan=made)
+        show_json(offer.model_dump(mode="json"))
+        return
+    release = made.release("train")
+    rows = [
+        ["agent", made.agent],
+        ["protected", f"one {made.unit}, epsilon = {made.epsilon:g}, delta = {made.delta:g}"],
+        ["members", f"{len(made.caps)}, at most {sum(made.caps.values())} records in all"],
+        ["against", f"{made.colluders} colluding members, sums of at least {made.survivors}"],
+        ["rounds", f"{made.rounds}, {made.measures} measures, {made.spares} spare attempts"],
+        ["row", f"{made.dimension} values, clipped to L2 <= {made.clip:g}"],
+        ["noise of a sum", f"{release.sigma / release.scale:.4g} in units of a row"],
+        ["encryption", f"BFV, {made.parameters.degree} slots, {made.parameters.modulus_bits} bits"],
+    ]
+    show_table(f"plan of {settings.name}", ["", ""], rows)
+
+
+@app.command()
+def start(
+    home: HomeArgument,
+    new: Annotated[bool, typer.Option(help="Begin a new training though one is stored.")] = False,
+    once: Annotated[bool, typer.Option(help="Stop when the training is over.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train with the members; go on where a stopped or killed server left off.
+
+    Example: mesh-server start /srv/mesh
+    """
+    with Narrator(as_json) as narrator:
+        report = run_server(home, narrator, stop_on_signals(), new=new, once=once)
+    if as_json:
+        typer.echo(report.model_dump_json())
+    else:
+        show_report(report)
+
+
+@app.command()
+def status(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Ask the running server how it stands.
+
+    Example: mesh-server status /srv/mesh
+    """
+    url = f"http://127.0.0.1:{load_settings(home).status_port}/status"
+    try:
+        found = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        raise NetworkError(
+            f"no server answers at {url}: start it by `mesh-server start {home}`"
+        ) from None
+    if as_json:
+        show_json(found)
+        return
+    rows = [[key, str(value)] for key, value in found.items() if key != "report"]
+    show_table("network", ["", ""], rows)
+
+
+def main() -> None:
+    """Run `mesh-server`."""
+    run(app)

@@ -1,0 +1,91 @@
+"""How a training went, for people and programs."""
+
+from statistics import median
+
+from pydantic import BaseModel
+
+from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
+from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.terminal import show_table
+
+
+class Report(BaseModel):
+    """A training in figures.
+
+    Parameters
+    ----------
+    training, agent, status : str
+        Which, and how it ended.
+    epsilon, delta : float
+        What the plan promises.
+    epsilon_spent : float
+        By a record of a member that took part in every attempt so far.
+    releases, attempts : int
+        Complete sums, and attempts begun.
+    round_s : list of float
+        Seconds of each complete release.
+    bytes_up, bytes_down : float
+        Message bytes from and to one member in a median round.
+    parameters : int
+        Values in a training row.
+    scores : dict of str to float
+        What the last measure found, noise included.
+    rounds : list of RoundRecord
+        All of it.
+    """
+
+    training: str
+    agent: str
+    status: Status
+    epsilon: float
+    delta: float
+    epsilon_spent: float
+    releases: int
+    attempts: int
+    round_s: list[float]
+    bytes_up: float
+    bytes_down: float
+    parameters: int
+    scores: dict[str, float]
+    rounds: list[RoundRecord]
+
+
+def report_of(checkpoint: Checkpoint) -> Report:
+    """Return the figures of a checkpoint."""
+    plan, history = checkpoint.plan, checkpoint.history
+    measured = [record.scores for record in history if record.scores]
+    return Report(
+        training=checkpoint.training,
+        agent=plan.agent,
+        status=checkpoint.status,
+        epsilon=plan.epsilon,
+        delta=plan.delta,
+        epsilon_spent=epsilon_of(checkpoint.spent**0.5, plan.delta) if checkpoint.spent else 0.0,
+        releases=checkpoint.step,
+        attempts=checkpoint.attempt,
+        round_s=[record.seconds for record in history],
+        bytes_up=_median([record.bytes_up / record.members for record in history]),
+        bytes_down=_median([record.bytes_down / record.members for record in history]),
+        parameters=plan.dimension,
+        scores=measured[-1] if measured else {},
+        rounds=history,
+    )
+
+
+def show_report(report: Report) -> None:
+    """Print the table that ends a training."""
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in report.scores.items())
+    rows = [
+        ["status", report.status],
+        ["releases", f"{report.releases} in {report.attempts} attempts"],
+        ["epsilon spent", f"{report.epsilon_spent:.4f} of {report.epsilon:g}"],
+        ["delta", f"{report.delta:g}"],
+        ["seconds a round", f"{_median(report.round_s):.2f} (median)"],
+        ["bytes a member and round", f"{report.bytes_up:,.0f} up, {report.bytes_down:,.0f} down"],
+        ["measured under noise", scores or "nothing"],
+    ]
+    show_table(f"training {report.training[:8]} of {report.agent}", ["", ""], rows)
+
+
+def _median(values: list[float]) -> float:
+    return median(values) if values else 0.0

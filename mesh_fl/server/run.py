@@ -1,0 +1,184 @@
+"""One process: Flower's SuperLink, the training, and the operator's status."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from mesh_fl.agent import Agent
+from mesh_fl.card import Card
+from mesh_fl.checkpoint import BLOB, Checkpoint
+from mesh_fl.errors import PlanError
+from mesh_fl.local_http import LocalServer
+from mesh_fl.planning import configure, make_plan
+from mesh_fl.privacy.plan import Plan
+from mesh_fl.registry import build
+from mesh_fl.server.app import make_app
+from mesh_fl.server.exchange import FlowerExchange
+from mesh_fl.server.members import Members
+from mesh_fl.server.report import Report, report_of
+from mesh_fl.server.settings import ServerSettings, load_settings
+from mesh_fl.server.superlink import SuperLink
+from mesh_fl.store import Blobs, Folder, locked, write_durably
+from mesh_fl.terminal import Narrator
+from mesh_fl.training import Event, Training, begin
+
+IDLE_S = 0.5
+
+
+class Status(BaseModel):
+    """What GET /status tells the operator.
+
+    Parameters
+    ----------
+    network, address : str
+        Who we are, and where members connect.
+    registered, connected : list of str
+        Members by name.
+    refused : dict of str to str
+        Members whose refusal lasts, and why.
+    step, steps : int
+        Releases done, and planned.
+    report : Report
+        The training so far.
+    """
+
+    network: str
+    address: str
+    registered: list[str]
+    connected: list[str]
+    refused: dict[str, str]
+    step: int
+    steps: int
+    report: Report
+
+
+def plan_for(settings: ServerSettings, cards: Mapping[str, Card]) -> tuple[Agent, Plan]:
+    """Return the agent and the calibrated plan that server.toml and the members' cards make.
+
+    Raises
+    ------
+    PlanError
+        If too few members are registered, or the terms contradict each other.
+    """
+    if len(cards) < settings.plan.survivors:
+        raise PlanError(
+            f"{len(cards)} members are registered, [plan] survivors = {settings.plan.survivors}: "
+            "register more by `mesh-server members add CARD`"
+        )
+    caps = {name: card.cap for name, card in cards.items()}
+    agent = configure(settings.agent.name, settings.agent.config, caps)
+    return agent, make_plan(agent, settings.agent.name, caps, **settings.plan.model_dump())
+
+
+def open_training(
+    settings: ServerSettings, members: Members, blobs: Blobs, new: bool
+) -> tuple[Agent, Checkpoint]:
+    """Return the stored training, or begin one."""
+    stored = Checkpoint.load(blobs) if not new else None
+    if stored is not None:
+        return build(stored.plan.agent, json.loads(stored.plan.config)), stored
+    agent, plan = plan_for(settings, members.cards())
+    if BLOB in blobs:
+        blobs[f"{BLOB}.{int(time.time())}"] = blobs[BLOB]
+    return agent, begin(agent, plan)
+
+
+def run_server(
+    home: Path, narrator: Narrator, stopped: threading.Event, *, new: bool, once: bool
+) -> Report:
+    """Train to the end, then hand the model to whoever lacks it, until stopped.
+
+    Parameters
+    ----------
+    home : Path
+        Where server.toml is.
+    new : bool
+        Begin a new training although one is stored.
+    once : bool
+        Return when the training is over.
+
+    Raises
+    ------
+    MeshError
+        If something is wrong that waiting does not mend.
+    """
+    with locked(home):
+        settings, members = load_settings(home), Members(home)
+        blobs = Folder(home / "training")
+        agent, checkpoint = open_training(settings, members, blobs, new)
+        superlink = SuperLink(
+            settings.host,
+            settings.port,
+            ca=settings.ca,
+            certificate=settings.certificate,
+            key=settings.key,
+        )
+        exchange = FlowerExchange(superlink, members)
+        training = Training(
+            agent=agent,
+            checkpoint=checkpoint,
+            exchange=exchange,
+            blobs=blobs,
+            timeout_s=settings.wait.timeout_s,
+            patience_s=settings.wait.patience_s,
+            quorum=settings.wait.quorum,
+            stopped=stopped.is_set,
+            on_event=lambda event: _narrate(narrator, event),
+        )
+        api = _status_api(settings, exchange, training)
+        with superlink, LocalServer(api, "127.0.0.1", settings.status_port) as local:
+            narrator.say(
+                f"members connect to {settings.host}:{superlink.port}; status at "
+                f"{local.address}/status",
+                kind="listening",
+                port=superlink.port,
+                status=local.address,
+            )
+            superlink.run(make_app(training))
+            report = report_of(training.checkpoint)
+            write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
+            _close(training, stopped, once)
+        return report
+
+
+def _close(training: Training, stopped: threading.Event, once: bool) -> None:
+    """Give the last model to members that come back; once, to those that are here."""
+    training.close()
+    while not (once or stopped.is_set()):
+        training.close()
+        stopped.wait(IDLE_S)
+
+
+def _narrate(narrator: Narrator, event: Event) -> None:
+    if event.kind in ("asked", "round"):
+        narrator.progress(event.text, event.step, event.steps, kind=event.kind)
+    else:
+        narrator.say(event.text, kind=event.kind, step=event.step, steps=event.steps)
+
+
+def _status_api(settings: ServerSettings, exchange: FlowerExchange, training: Training) -> FastAPI:
+    api = FastAPI(title=f"mesh_fl network {settings.name}", description="For the operator only.")
+
+    @api.get("/status")
+    def status() -> Status:
+        return Status(
+            network=settings.name,
+            address=f"{settings.host}:{settings.port}",
+            registered=sorted(exchange.members()),
+            connected=sorted(exchange.connected()),
+            refused=training.enrolment.excluded,
+            step=training.checkpoint.step,
+            steps=len(training.plan.schedule),
+            report=report_of(training.checkpoint),
+        )
+
+    @api.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return api
