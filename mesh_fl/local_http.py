@@ -6,7 +6,7 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
-from mesh_fl.server.listen import bind
+from mesh_fl.listen import bind
 
 
 class LocalServer:

@@ -26,7 +26,9 @@ def configure(name: str, config: Mapping[str, object], caps: Mapping[str, int]) 
         Each member's declared public cap.
     """
     cls = agent_class(name)
-    names = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    names: tuple[dataclasses.Field[object], ...] = (
+        dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    )
     fields = {field.name for field in names}
     public = {"records": float(sum(caps.values()))} if "records" in fields else {}
     return build(name, {**public, **config})
@@ -39,8 +41,8 @@ def make_plan(
     *,
     rounds: int,
     measures: int = 1,
-    measure_share: float = 0.1,
-    spares: int = 7,
+    measure_share: float = 0.07,
+    spares: int = 2,
     survivors: int = 4,
     colluders: int = 1,
     epsilon: float = 0.1,

@@ -11,7 +11,7 @@ from mesh_fl.privacy.digest import chain
 
 def dump_state(state: State) -> bytes:
     """Return a state as safetensors bytes, blocks in order, float64."""
-    blob: bytes = save({name: np.ascontiguousarray(value) for name, value in state.items()})
+    blob: bytes = save({name: np.asarray(value, order="C") for name, value in state.items()})
     return blob
 
 

@@ -4,13 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from mesh_fl.card import Card
-from mesh_fl.client.check import check_data
 from mesh_fl.client.home import CARD, Home
-from mesh_fl.client.run import run_member
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.offer import Offer
 from mesh_fl.privacy.accounting import epsilon_of
@@ -73,6 +70,8 @@ def data_check(
 
     Example: mesh-client data check ~/mesh --offer plan.json
     """
+    from mesh_fl.client.check import check_data
+
     check_data(Home(home), None if offer is None else Offer.read(offer), as_json)
 
 
@@ -82,6 +81,8 @@ def start(home: HomeArgument, as_json: AsJson = False) -> None:
 
     Example: mesh-client start ~/mesh
     """
+    from mesh_fl.client.run import run_member
+
     with Narrator(as_json) as narrator:
         run_member(Home(home), narrator, stop_on_signals())
 
@@ -154,6 +155,8 @@ def budget(home: HomeArgument, as_json: AsJson = False) -> None:
 
 
 def _ask_local(home: Path, method: str, path: str, body: object) -> dict[str, object]:
+    import httpx
+
     serve = Home(home).settings.serve
     url = f"http://{serve.host}:{serve.port}{path}"
     try:

@@ -181,8 +181,7 @@ class FieldReader:
             return self._parse(self.values.get(word_of(cell), cell) if self.values else cell)
         except DataError as error:
             message = str(error).removeprefix(f"{self.field.name}: ")
-            column, word = self.sources[number], word_of(cell)[:80]
-            return Problem(self.file, row.line, column, word, message)
+            return Problem(self.file, row.line, self.sources[number], shown(cell), message)
 
     def _parse(self, cell: object) -> Value:
         if len(self.sources) > 1:
@@ -227,6 +226,11 @@ def word_of(cell: object) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     return str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
+
+
+def shown(cell: object) -> str:
+    """Write a cell so that any terminal can print it, cut to 80 characters."""
+    return word_of(cell)[:80].encode(errors="backslashreplace").decode()
 
 
 def _origin(source: TableSource, field: Field) -> ColumnMap:

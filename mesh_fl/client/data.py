@@ -14,6 +14,7 @@ from mesh_fl.client.columns import (
     TableSource,
     field_readers,
     place,
+    shown,
     wanted_columns,
     word_of,
 )
@@ -154,7 +155,7 @@ class _Kept:
                 kept = place(file, self._lines[record_id])
                 raise DataError(f"expected each record id once, found it again; {kept} is kept")
         except DataError as error:
-            return Problem(file, row.line, self._source.id, word_of(cell)[:80], str(error))
+            return Problem(file, row.line, self._source.id, shown(cell), str(error))
         return record_id
 
 
@@ -218,5 +219,8 @@ def _absent_columns(
             guess = nearest(column, columns)
             hint = f"; did you mean {guess!r}?" if guess else ""
             faults.append(f"no column {column!r} for {purpose}{hint}")
+    if not faults:
+        return []
+    names = ", ".join(repr(column) for column in columns[:MOST_NAMES])
     more = ", ..." if len(columns) > MOST_NAMES else ""
-    return [*faults, f"its columns are {', '.join(columns[:MOST_NAMES])}{more}"] if faults else []
+    return [*faults, f"its columns are {names}{more}"]

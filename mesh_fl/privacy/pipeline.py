@@ -6,11 +6,11 @@ The only way out of a member is a `Sealed` or an `Opened`, and only this file ma
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from mesh_fl.agent import Rows
 from mesh_fl.errors import EncryptionError, ProtocolError
@@ -38,15 +38,15 @@ CipherFactory = Callable[[Parameters, bytes | None], Cipher]
 """Makes a cipher from parameters and the secret key; without the key it can only add."""
 
 
-@dataclass(frozen=True)
-class Sealed:
+class Sealed(BaseModel):
     """A member's noised and encrypted contribution: made by `seal`, opened by nobody alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     ciphertext: bytes
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(BaseModel):
     """A member's word on an opened sum: the digest of all of it, and every n-th value.
 
     The members hand over disjoint slices, so the total travels once and not once a member.
@@ -62,6 +62,8 @@ class Opened:
     values : bytes
         Little-endian int64.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     digest: str
     size: int
@@ -99,7 +101,7 @@ def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed
     """
     summed = sum_rows(rows, release.clip, release.scale, release.dimension)
     noise = discrete_gaussian(release.share, release.dimension, source)
-    return Sealed(cipher.encrypt(summed + noise))
+    return Sealed(ciphertext=cipher.encrypt(summed + noise))
 
 
 def add(sealed: Sequence[Sealed], release: Release, cipher: Cipher) -> bytes:
@@ -125,7 +127,7 @@ def next_digest(digest: str, total: NDArray[np.int64]) -> str:
 def hand_over(total: NDArray[np.int64], digest: str, position: int, members: int) -> Opened:
     """Return the slice of an opened total that falls to a position in the cohort."""
     values = np.ascontiguousarray(total[position::members], dtype="<i8").tobytes()
-    return Opened(digest, len(total), position, members, values)
+    return Opened(digest=digest, size=len(total), first=position, step=members, values=values)
 
 
 def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ goes into every message, so two parties that act on different plans find out at 
 """
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -291,6 +291,7 @@ class Policy(BaseModel):
             )
 
 
+@cache
 def budget_of(epsilon: float, delta: float) -> float:
     """Return the squared mu that (epsilon, delta) allows, less the discrete Gaussian's slack."""
     return mu_of(DISCRETE_SLACK * epsilon, delta) ** 2

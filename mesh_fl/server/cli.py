@@ -4,16 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from mesh_fl.card import Card
 from mesh_fl.errors import ConfigError, NetworkError
-from mesh_fl.offer import Offer
 from mesh_fl.server.certificates import make_certificates, renew_server_certificate
 from mesh_fl.server.members import Members
-from mesh_fl.server.report import show_report
-from mesh_fl.server.run import plan_for, run_server
 from mesh_fl.server.settings import FILE, load_settings
 from mesh_fl.store import write_durably
 from mesh_fl.terminal import Narrator, run, show_json, show_table, stop_on_signals
@@ -117,6 +113,9 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
 
     Example: mesh-server plan /srv/mesh --json > plan.json
     """
+    from mesh_fl.offer import Offer
+    from mesh_fl.server.planning import plan_for
+
     settings = load_settings(home)
     _, made = plan_for(settings, Members(home).cards())
     config = json.loads(made.config)
@@ -149,6 +148,9 @@ def start(
 
     Example: mesh-server start /srv/mesh
     """
+    from mesh_fl.server.report import show_report
+    from mesh_fl.server.run import run_server
+
     with Narrator(as_json) as narrator:
         report = run_server(home, narrator, stop_on_signals(), new=new, once=once)
     if as_json:
@@ -163,6 +165,8 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
 
     Example: mesh-server status /srv/mesh
     """
+    import httpx
+
     url = f"http://127.0.0.1:{load_settings(home).status_port}/status"
     try:
         found = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()

@@ -65,7 +65,7 @@ class FlowerExchange:
                 resend = now + RESEND_S
             for reply in grid.pull_messages(list(sent)):
                 name = sent.pop(reply.metadata.reply_to_message_id)
-                answers |= self._read(name, reply)
+                answers[name] = self._read(reply)
             time.sleep(self._poll_s)
         grid.forget(sent)
         return answers
@@ -79,15 +79,18 @@ class FlowerExchange:
     def _message(self, name: str, blob: bytes) -> Message:
         return Message(wrap(blob), dst_node_id=self._nodes[name][1], message_type="train")
 
-    def _read(self, name: str, reply: Message) -> dict[str, ToServer]:
-        """Return a member's answer, or nothing where it sent something else."""
+    def _read(self, reply: Message) -> ToServer:
+        """Return a member's answer; what is none counts as a refusal."""
         blob = unwrap(reply)
         self._up_bytes += len(blob)
         try:
             answer = decode(blob)
-        except ProtocolError:
-            return {}
-        return {name: answer} if isinstance(answer, Enrolled | Reply | Refusal) else {}
+        except ProtocolError as error:
+            reason = reply.error.reason if reply.has_error() else str(error)
+            return Refusal(reason=f"no readable answer: {reason}"[:2000], lasting=False)
+        if isinstance(answer, Enrolled | Reply | Refusal):
+            return answer
+        return Refusal(reason=f"no answer, but {answer.type!r}", lasting=False)
 
     def _follow(self) -> None:
         """Let in whom the operator added since, and out whom it removed."""

@@ -3,23 +3,19 @@
 import json
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from mesh_fl.agent import Agent
-from mesh_fl.card import Card
 from mesh_fl.checkpoint import BLOB, Checkpoint
-from mesh_fl.errors import PlanError
 from mesh_fl.local_http import LocalServer
-from mesh_fl.planning import configure, make_plan
-from mesh_fl.privacy.plan import Plan
 from mesh_fl.registry import build
 from mesh_fl.server.app import make_app
 from mesh_fl.server.exchange import FlowerExchange
 from mesh_fl.server.members import Members
+from mesh_fl.server.planning import plan_for
 from mesh_fl.server.report import Report, report_of
 from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.server.superlink import SuperLink
@@ -55,24 +51,6 @@ class Status(BaseModel):
     step: int
     steps: int
     report: Report
-
-
-def plan_for(settings: ServerSettings, cards: Mapping[str, Card]) -> tuple[Agent, Plan]:
-    """Return the agent and the calibrated plan that server.toml and the members' cards make.
-
-    Raises
-    ------
-    PlanError
-        If too few members are registered, or the terms contradict each other.
-    """
-    if len(cards) < settings.plan.survivors:
-        raise PlanError(
-            f"{len(cards)} members are registered, [plan] survivors = {settings.plan.survivors}: "
-            "register more by `mesh-server members add CARD`"
-        )
-    caps = {name: card.cap for name, card in cards.items()}
-    agent = configure(settings.agent.name, settings.agent.config, caps)
-    return agent, make_plan(agent, settings.agent.name, caps, **settings.plan.model_dump())
 
 
 def open_training(

@@ -22,10 +22,10 @@ class PlanSettings(Settings):
 
     epsilon: float = Field(default=0.1, gt=0)
     delta: float | None = Field(default=None, gt=0, lt=1)
-    rounds: int = Field(default=64, ge=1, le=10_000)
+    rounds: int = Field(default=16, ge=1, le=10_000)
     measures: int = Field(default=1, ge=0)
-    measure_share: float = Field(default=0.1, ge=0, lt=1)
-    spares: int = Field(default=7, ge=0)
+    measure_share: float = Field(default=0.07, ge=0, lt=1)
+    spares: int = Field(default=2, ge=0)
     survivors: int = Field(default=4, ge=2)
     colluders: int = Field(default=1, ge=0)
     trust: Literal["distributed", "local"] = "distributed"

@@ -47,9 +47,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from mesh_fl.errors import ConfigError, NetworkError
+from mesh_fl.listen import bind
 from mesh_fl.server.gate import CONFIRM, PUSH_MESSAGES, Gate
 from mesh_fl.server.grid import MemberGrid
-from mesh_fl.server.listen import bind, tls_context
+from mesh_fl.server.tls import tls_context
 
 _START_TIMEOUT_S = 30
 _STOP_TIMEOUT_S = 5
@@ -190,8 +191,6 @@ class SuperLink:
             node = state.nodes.get(node_id)
             if node is None or state.node_public_key_to_node_id.get(node.public_key) != node_id:
                 return
-            # Flower 1.41 fails on the missing time stamp of a node that was never active.
-            state.activate_node(node_id, 0)
             state.delete_node(NOOP_FLWR_AID, node_id)
             # Flower 1.41 would refuse this key for ever, so a member could not come back.
             del state.node_public_key_to_node_id[node.public_key]

@@ -1,0 +1,28 @@
+"""The plan that an operator's settings and the members' cards make."""
+
+from collections.abc import Mapping
+
+from mesh_fl.agent import Agent
+from mesh_fl.card import Card
+from mesh_fl.errors import PlanError
+from mesh_fl.planning import configure, make_plan
+from mesh_fl.privacy.plan import Plan
+from mesh_fl.server.settings import ServerSettings
+
+
+def plan_for(settings: ServerSettings, cards: Mapping[str, Card]) -> tuple[Agent, Plan]:
+    """Return the agent and the calibrated plan that server.toml and the members' cards make.
+
+    Raises
+    ------
+    PlanError
+        If too few members are registered, or the terms contradict each other.
+    """
+    if len(cards) < settings.plan.survivors:
+        raise PlanError(
+            f"{len(cards)} members are registered, [plan] survivors = {settings.plan.survivors}: "
+            "register more by `mesh-server members add CARD`"
+        )
+    caps = {name: card.cap for name, card in cards.items()}
+    agent = configure(settings.agent.name, settings.agent.config, caps)
+    return agent, make_plan(agent, settings.agent.name, caps, **settings.plan.model_dump())

@@ -1,0 +1,52 @@
+"""`mesh-sim`: what a developer of agents runs, in one process and without a network."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mesh_fl.simulate.check import check_by_name, show
+from mesh_fl.terminal import run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Try agents in one process, without a network.",
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep `check` a word of its own while it is the only command."""
+
+
+@app.command()
+def check(
+    agent: Annotated[str, typer.Argument(help="Registered name, or package.module:Class.")],
+    config: Annotated[
+        str | None, typer.Option(help="Its configuration: a TOML or JSON file, or JSON.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An npz file: the arrays that the agent learns from, or the columns of its schema."
+            " Without it, the class is asked for `example()`."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds of the trial trainings.", min=1)] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Find out whether an agent keeps its contract; the exit status is 1 if it does not.
+
+    Example: mesh-sim check my_package.tickets:MeanHours --config tickets.toml --data tickets.npz
+    """
+    report = check_by_name(agent, config, data, rounds)
+    show(report, as_json)
+    if not report.passed:
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run `mesh-sim`."""
+    run(app)
