@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl import Agent, Data, Rows, State, Total
-from mesh_fl.layout import Layout
 from mesh_fl.planning import make_plan
 from mesh_fl.simulate.network import simulate
 

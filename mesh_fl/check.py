@@ -210,12 +210,12 @@ def _try(law: Law, case: Case) -> tuple[Outcome, str]:
         return "not checked", str(reason)
     except BreachError as breach:
         return "failed", str(breach)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a stranger's code raises is evidence against it.
         return "failed", _raised(error, case.agent)
 
 
-def _raised(error: Exception, agent: Agent) -> str:
+def _raised(error: BaseException, agent: Agent) -> str:
     source = getattr(sys.modules.get(type(agent).__module__), "__file__", None)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == source]

@@ -101,7 +101,8 @@ class Narrator:
     def progress(self, text: str, done: int, total: int, **facts: object) -> None:
         """Tell how far a task has come: as a bar where somebody is watching."""
         if self._progress is None:
-            self.say(f"[{done}/{total}] {text}", done=done, total=total, **facts)
+            place = "" if self._as_json else f"[{done}/{total}] "
+            self.say(place + text, done=done, total=total, **facts)
             return
         if not self._progress.tasks:
             self._progress.add_task("rounds", total=total)

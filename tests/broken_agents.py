@@ -228,7 +228,7 @@ class DividesByTheLargest(Sound):
 
     def contribute(self, state: State, data: Data) -> Rows:
         rows = dense(super().contribute(state, data))
-        return np.divide(rows, np.abs(_floats(data)[0][:, :2]).max(initial=1e-9))
+        return rows / float(np.abs(_floats(data)[0][:, :2]).max(initial=1e-9))
 
 
 @breaks("one record one row")

@@ -195,6 +195,17 @@ def test_nothing_that_an_agent_raises_comes_through() -> None:
     assert any("no init today" in finding.evidence for finding in report.failed)
 
 
+class Quits(Sound):
+    def contribute(self, state: State, data: Data) -> Rows:
+        sys.exit("enough")
+
+
+@pytest.mark.usefixtures("one_process")
+def test_an_agent_cannot_end_the_check() -> None:
+    report = check_agent(Quits(), DATA)
+    assert any("SystemExit: enough" in finding.evidence for finding in report.failed)
+
+
 @pytest.mark.usefixtures("one_process")
 def test_a_report_tells_law_evidence_remedy_and_can_insist() -> None:
     report = check_agent(broken_agents.DropsABlock(), DATA)

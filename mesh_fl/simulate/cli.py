@@ -1,4 +1,4 @@
-"""`mesh-sim`: what a developer of agents runs, in one process and without a network."""
+"""`mesh-sim`: what researchers and developers run: the demonstration, and checks of agents."""
 
 import sys
 from pathlib import Path
@@ -12,13 +12,8 @@ from mesh_fl.terminal import run
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Try agents in one process, without a network.",
+    help="Try agents and whole networks on this machine.",
 )
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `check` a word of its own while it is the only command."""
 
 
 @app.command()
@@ -39,12 +34,34 @@ def check(
 ) -> None:
     """Find out whether an agent keeps its contract; the exit status is 1 if it does not.
 
+    AGENT is a registered name, or package.module:Class.
+
     Example: mesh-sim check my_package.tickets:MeanHours --config tickets.toml --data tickets.npz
     """
     report = check_by_name(agent, config, data, rounds)
     show(report, as_json)
     if not report.passed:
         sys.exit(1)
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(help="Of the split; the noise is never seeded.")] = 0,
+    report: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path(
+        "demo-report.json"
+    ),
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep homes, ledgers and logs in this new folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Run one operator and five MSPs as real processes, then simulate a hundred small MSPs.
+
+    Example: mesh-sim demo --keep demo-home
+    """
+    from mesh_fl.simulate.demo.run import run_demo
+
+    run_demo(seed, report, keep, as_json)
 
 
 def main() -> None:

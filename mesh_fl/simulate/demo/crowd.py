@@ -1,4 +1,4 @@
-"""A hundred MSPs of 56 customers, simulated with the members, messages and noise of a deployment."""
+"""Many small MSPs, simulated with the members, messages and noise of a deployment."""
 
 from dataclasses import dataclass
 from statistics import fmean

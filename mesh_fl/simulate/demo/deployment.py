@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -50,13 +51,14 @@ class Deployment:
         Empty; homes, ledgers and logs are made in it.
     split : Split
         Each member's customers.
-    on_event : callable
-        Told what the server says, line by line.
+    on_event, on_member : callable
+        Told what the server says, and what a member says, line by line.
     """
 
     folder: Path
     split: Split
     on_event: Callable[[Line], None]
+    on_member: Callable[[str, Line], None]
     ports: dict[str, int] = field(default_factory=dict)
     clients: dict[str, Process] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -100,7 +102,9 @@ class Deployment:
         self._stack.callback(server.stop)
         for name in self.split.members:
             arguments = ["start", str(self.home(name)), "--json"]
-            client = Process(name, CLIENT, arguments, logs / f"{name}.log", lambda line: None)
+            client = Process(
+                name, CLIENT, arguments, logs / f"{name}.log", partial(self.on_member, name)
+            )
             self._stack.callback(client.stop)
             self.clients[name] = client
         server.wait(TRAINING_TIMEOUT_S)

@@ -41,7 +41,7 @@ class Process:
         self._log = log
         self._on_line = on_line
         self._errors = log.with_suffix(".err").open("wb")
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # our own commands
             command(module, arguments), stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -121,7 +121,8 @@ def call(module: str, arguments: list[str]) -> str:
     MeshError
         If it fails, with its own message.
     """
-    done = subprocess.run(command(module, arguments), capture_output=True, text=True, check=False)
+    line = command(module, arguments)
+    done = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise MeshError(f"{module} {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout

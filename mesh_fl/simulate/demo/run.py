@@ -31,6 +31,9 @@ from mesh_fl.state import load_state
 from mesh_fl.terminal import Narrator, show_json, show_table
 
 
+KINDS = ("alone", "federated", "adapted", "pooled")
+
+
 @dataclass(frozen=True)
 class Deployed:
     """What the real deployment ended with.
@@ -107,7 +110,11 @@ def _deploy(folder: Path, split: Split, narrator: Narrator) -> Deployed:
         elif "text" in line:
             narrator.say(f"operator: {line['text']}")
 
-    with Deployment(folder, split, on_event) as deployment:
+    def on_member(name: str, line: Line) -> None:
+        if line.get("kind") in ("connection", "serving", "refused", "closed"):
+            narrator.say(f"{name}: {line['text']}")
+
+    with Deployment(folder, split, on_event, on_member) as deployment:
         deployment.train()
         deployment.await_last_model()
         return _look_at(deployment, split)
@@ -147,9 +154,7 @@ def _as_report(deployed: Deployed, simulated: CrowdResult, seconds: float) -> di
     report = deployed.report
     return {
         "auc": asdict(deployed.comparison),
-        "crowd": {
-            key: getattr(simulated, key) for key in ("alone", "federated", "adapted", "pooled")
-        },
+        "crowd": {kind: getattr(simulated, kind) for kind in KINDS},
         "epsilon_spent": deployed.epsilon_spent,
         "delta": report.delta,
         "round_s": report.round_s,
@@ -168,20 +173,11 @@ def _as_report(deployed: Deployed, simulated: CrowdResult, seconds: float) -> di
 def _show(deployed: Deployed, simulated: CrowdResult) -> None:
     found, report = deployed.comparison, deployed.report
     rows = [
-        [
-            f"{size} customers",
-            *(f"{v:.3f}" for v in (alone, found.federated, adapted, found.pooled)),
-        ]
+        [f"{size} customers", *_told(alone, found.federated, adapted, found.pooled)]
         for size, alone, adapted in zip(SIZES, found.alone, found.adapted, strict=True)
     ]
     columns = ["MSP", "alone", "federated", "federated and adapted", "pooled, no privacy"]
     show_table("test AUC, five MSPs over Flower, encrypted, epsilon = 0.1 in all", columns, rows)
-    mean = [simulated.alone, simulated.federated, simulated.adapted, simulated.pooled]
-    show_table(
-        f"test AUC, {simulated.members} MSPs of 56 customers, simulated, epsilon = 0.1 in all",
-        columns,
-        [["mean over MSPs", *(f"{value:.3f}" for value in mean)]],
-    )
     spent = ", ".join(f"{epsilon:.4f}" for epsilon in deployed.epsilon_spent)
     facts = [
         ["epsilon spent, each member's ledger", spent],
@@ -192,5 +188,14 @@ def _show(deployed: Deployed, simulated: CrowdResult) -> None:
         ["releases", f"{report.releases} in {report.attempts} attempts"],
     ]
     show_table("the deployment", ["", ""], facts)
+    show_table(
+        f"test AUC, {simulated.members} MSPs of 56 customers, simulated, epsilon = 0.1 in all",
+        columns,
+        [["mean over MSPs", *_told(*(getattr(simulated, kind) for kind in KINDS))]],
+    )
     print("\nPOST /client-health at the smallest MSP:")  # noqa: T201
     show_json(deployed.prediction)
+
+
+def _told(*values: float) -> list[str]:
+    return [f"{value:.3f}" for value in values]

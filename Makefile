@@ -1,0 +1,47 @@
+# make demo   private rounds end to end on this machine
+# make test   linters, types and tests
+# Both make .venv first, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := mesh_fl tests examples simulations
+
+.PHONY: setup demo test test-slow lint format clean
+
+setup: .venv/.ready-for-tests
+
+demo: .venv/.ready
+	$(BIN)/mesh-sim demo
+
+test: .venv/.ready-for-tests lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: .venv/.ready-for-tests
+	$(BIN)/python -m pytest -q -m slow
+
+lint: .venv/.ready-for-tests
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy mesh_fl examples simulations
+
+format: .venv/.ready-for-tests
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "mesh_fl needs Python 3.11 or later, found " + sys.version)'
+	@echo "setting up .venv (about a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+# torch comes first and alone: asked for by another package, pip would take a build with gigabytes of CUDA.
+.venv/.ready-for-tests: .venv/.ready
+	@echo "setting up .venv for tests (about a minute, once)"
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable '.[demo,torch,test]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
