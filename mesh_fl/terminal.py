@@ -23,7 +23,7 @@ ERROR = Console(stderr=True, highlight=False)
 def run(app: typer.Typer) -> None:
     """Run a command line; what goes wrong is told in one message, never a traceback."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.Abort:

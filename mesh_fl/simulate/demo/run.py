@@ -30,7 +30,6 @@ from mesh_fl.simulate.demo.telco import (
 from mesh_fl.state import load_state
 from mesh_fl.terminal import Narrator, show_json, show_table
 
-
 KINDS = ("alone", "federated", "adapted", "pooled")
 
 
