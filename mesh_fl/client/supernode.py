@@ -4,22 +4,15 @@ Flower's own connection ends the process when the server refuses it; this one sa
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
-os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
-
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.common.constant import TIMESTAMP_HEADER, ErrorCode
-from flwr.proto.message_pb2 import ObjectTree
-from flwr.proto.node_pb2 import Node
 
 from mesh_fl.client.diagnosis import (
     certificate_problem,
@@ -29,6 +22,12 @@ from mesh_fl.client.diagnosis import (
     trust,
 )
 from mesh_fl.client.fleet import Fleet, GoneError
+from mesh_fl.client.flower_private import (
+    TIMESTAMP_HEADER,
+    ErrorCode,
+    Node,
+    ObjectTree,
+)
 from mesh_fl.errors import MeshError, NetworkError
 
 _FIRST_PAUSE_S = 0.5

@@ -5,24 +5,29 @@ from collections.abc import Iterable
 from typing import cast
 
 from flwr.app import Error, Message, RecordDict
-from flwr.app.message import make_message, remove_content_from_message
-from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
-from flwr.common.serde import message_from_proto, message_to_proto
-from flwr.proto.message_pb2 import Message as ProtoMessage
-from flwr.proto.message_pb2 import ObjectTree
-from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PushAppMessagesRequest
-from flwr.proto.task_pb2 import Task
-from flwr.server.superlink.linkstate import InMemoryLinkState
 from flwr.serverapp import Grid
-from flwr.supercore.inflatable.inflatable_object import (
+
+from mesh_fl.server.flower_private import (
+    SUPERLINK_NODE_ID,
+    ErrorCode,
+    InMemoryLinkState,
+    ObjectTree,
+    ProtoMessage,
+    PullAppMessagesRequest,
+    PushAppMessagesRequest,
+    Run,
+    Task,
     get_all_nested_objects,
     get_object_tree,
+    inflate_object_from_contents,
     iterate_object_tree,
+    make_message,
+    message_from_proto,
+    message_to_proto,
     no_object_id_recompute,
+    remove_content_from_message,
+    runtime_handlers,
 )
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
-from flwr.supercore.run import Run
-from flwr.superlink.servicer.runtime import runtime_handlers
 
 
 class MemberGrid(Grid):

@@ -1,20 +1,16 @@
 """Flower's SuperLink and its grid inside this process.
 
-Everything that the server takes from Flower's private modules is imported here, and
+What the server takes from Flower's private modules is listed in `flower_private`, and
 ``tests/server/test_superlink.py`` tells which part of it another version of Flower has changed.
 """
 
 import datetime
 import logging
-import os
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
-
-os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
-os.environ["FLWR_DISABLE_UPDATE_CHECK"] = "1"
 
 import uvicorn
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,32 +18,39 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key, load_ssh_public_key
 from fastapi import FastAPI
 from flwr.app import Context, RecordDict
-from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NODE_ID
-from flwr.proto.fleet_pb2 import PushMessagesRequest
-from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
-from flwr.server.superlink.linkstate import InMemoryLinkState, LinkStateFactory
 from flwr.serverapp import ServerApp
-from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID, TaskType
-from flwr.supercore.error import http_error_translator
-from flwr.supercore.inflatable.inflatable_object import (
-    iterate_object_tree,
-)
-from flwr.supercore.logger import FLOWER_LOGGER, ConsoleHandler
-from flwr.supercore.object_store import ObjectStoreFactory
-from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supercore.protobuf.translation import ProtobufTranslationMiddleware
-from flwr.supercore.run import Run
-from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.federation import NoOpFederationManager
-from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
-from flwr.superlink.routers.fleet.router import router as fleet_router
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.listen import bind
+from mesh_fl.server.flower_private import (
+    FLOWER_LOGGER,
+    FLWR_IN_MEMORY_DB_NAME,
+    NOOP_ACCOUNT_NAME,
+    NOOP_FEDERATION_ID,
+    NOOP_FLWR_AID,
+    SUPERLINK_NODE_ID,
+    ConfirmMessageReceivedRequest,
+    ConsoleHandler,
+    InMemoryLinkState,
+    InMemoryObjectStore,
+    LinkStateFactory,
+    NodeAuthMiddleware,
+    NoOpFederationManager,
+    ObjectStoreFactory,
+    ObjectTree,
+    ProtobufTranslationMiddleware,
+    PushMessagesRequest,
+    Run,
+    TaskIdentity,
+    TaskType,
+    fleet_router,
+    http_error_translator,
+    iterate_object_tree,
+    public_key_to_bytes,
+)
 from mesh_fl.server.gate import CONFIRM, PUSH_MESSAGES, Gate
 from mesh_fl.server.grid import MemberGrid
 from mesh_fl.server.tls import tls_context

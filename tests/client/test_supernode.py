@@ -251,7 +251,7 @@ def test_a_foreign_authority_is_refused(
 def test_a_certificate_out_of_date_is_refused(
     authority, start_server, start_member, reverser, key, monkeypatch, days, message
 ):
-    from mesh_fl.server import listen
+    from mesh_fl.server import tls
 
     monkeypatch.setattr(listen, "_check_dates", lambda *_: None)
     now = datetime.datetime.now(datetime.UTC)
