@@ -253,7 +253,7 @@ def test_a_certificate_out_of_date_is_refused(
 ):
     from mesh_fl.server import tls
 
-    monkeypatch.setattr(listen, "_check_dates", lambda *_: None)
+    monkeypatch.setattr(tls, "_check_dates", lambda *_: None)
     now = datetime.datetime.now(datetime.UTC)
     first, last = (now + datetime.timedelta(days=d) for d in days)
     link = start_server(files=authority.issue("dated", first=first, last=last))
