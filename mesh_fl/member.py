@@ -65,8 +65,12 @@ class Member:
         PrivacyError
             If the plan is laxer than our policy or our records cannot pay for all of it.
         """
+        earlier = self._consent(enrol.training)
+        if earlier is not None and earlier.plan.digest != enrol.plan.digest:
+            raise PlanError(
+                "this training began with another plan: a new plan needs a new training"
+            )
         agent, dataset, records = self._read(enrol.plan)
-        self.ledger.policy.admit(enrol.plan, self.name, len(records))
         self._refuse_unaffordable(enrol, records)
         epoch = self._epoch(enrol)
         own = seal_epoch(epoch, self.sealing_key.public_key(), self._context(enrol.training))
@@ -145,9 +149,11 @@ class Member:
         agent = holding.build(json.loads(plan.config))
         refuse_misfit(plan, agent)
         dataset = holding.dataset(agent)
-        if agent.unit == "client":
-            return agent, dataset, self.ledger.records("member", [self.name])
-        return agent, dataset, self.ledger.records(dataset.table, dataset.ids)
+        whole = agent.unit == "client"
+        table, ids = ("member", (self.name,)) if whole else (dataset.table, dataset.ids)
+        records = self.ledger.records(table, ids)
+        self.ledger.policy.admit(plan, self.name, len(records))
+        return agent, dataset, records
 
     def _refuse_unaffordable(self, enrol: Enrol, records: RecordSet) -> None:
         paid = sum(c.cost for c in self.ledger.charges if c.training == enrol.training)

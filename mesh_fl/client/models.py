@@ -1,9 +1,9 @@
 """The newest model of each agent, adapted to this member's data, swapped in whole."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
 from pydantic import BaseModel, ConfigDict
 
 from mesh_fl.agent import Agent, State
@@ -11,7 +11,7 @@ from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
 from mesh_fl.seat import Seat
 
-_log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 
 
 class ModelCard(BaseModel):
@@ -110,7 +110,7 @@ class Models:
             try:
                 self.take(member.resume(training))
             except MeshError as error:
-                _log.warning("a stored model cannot be served", training=training, why=str(error))
+                _log.warning("the model of training %s cannot be served: %s", training, error)
 
 
 def _adapted(seat: Seat) -> tuple[State, bool]:
@@ -118,6 +118,6 @@ def _adapted(seat: Seat) -> tuple[State, bool]:
     try:
         state = seat.agent.adapt(seat.state, seat.dataset.data)
     except (MeshError, ValueError, ArithmeticError) as error:
-        _log.warning("the global model is served unadapted", why=f"{type(error).__name__}: {error}")
+        _log.warning("the global model is served unadapted: %s: %s", type(error).__name__, error)
         return seat.state, False
     return state, type(seat.agent).adapt is not Agent.adapt

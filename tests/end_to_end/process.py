@@ -1,10 +1,12 @@
-"""Commands as real processes of their own, started quickly: forked from a warm interpreter."""
+"""Commands as processes of their own: installed ones, and quick ones from a warm interpreter."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -48,34 +50,40 @@ class Process:
         self.log = log
         for kind in (".out", ".err"):
             log.with_suffix(kind).touch()
+        self.pid = self._spawn(command, arguments, prepare)
+
+    def _spawn(self, command: str, arguments: list[str], prepare: Callable[[], None]) -> int:
         self._process = _FORKS.Process(
-            target=_run, args=(command, arguments, log, prepare), daemon=True
+            target=_run, args=(command, arguments, self.log, prepare), daemon=True
         )
         self._process.start()
+        return int(self._process.pid or 0)
 
     @property
     def status(self) -> int | None:
         """Exit status, negative for a signal; None while it runs."""
         return self._process.exitcode
 
+    def join(self, timeout_s: float) -> None:
+        self._process.join(timeout_s)
+
     def signal(self, number: signal.Signals) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        if self.status is None:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.join(10)
+        self.signal(signal.SIGKILL)
+        self.join(10)
 
     def stop(self) -> int | None:
         """Ask it to end, and tell its exit status; a process that stays is killed."""
-        self._process.terminate()
-        self._process.join(15)
-        if self.status is None:
-            self.kill()
+        self.signal(signal.SIGTERM)
+        self.join(15)
+        self.kill()
         return self.status
 
     def ended(self, timeout_s: float = 30) -> int:
-        self._process.join(timeout_s)
+        self.join(timeout_s)
         assert self.status is not None, f"still running; it said:\n{self.out}{self.err}"
         return self.status
 
@@ -104,6 +112,26 @@ class Process:
             assert not ended, f"ended with {self.status} before {kind}:\n{self.out}{self.err}"
             assert time.monotonic() < deadline, f"no {kind} {facts} in:\n{self.out}{self.err}"
             time.sleep(0.005)
+
+
+class Installed(Process):
+    """The command as a user starts it."""
+
+    def _spawn(self, command: str, arguments: list[str], prepare: Callable[[], None]) -> int:
+        out, err = (self.log.with_suffix(kind).open("wb") for kind in (".out", ".err"))
+        with out, err:
+            words = [str(script(command)), *arguments]
+            self._child = subprocess.Popen(words, stdout=out, stderr=err)
+        return self._child.pid
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, negative for a signal; None while it runs."""
+        return self._child.poll()
+
+    def join(self, timeout_s: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout_s)
 
 
 def script(command: str) -> Path:
