@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mesh_fl.errors import ConfigError
@@ -89,7 +89,10 @@ class Card(BaseModel):
         try:
             key = serialization.load_ssh_public_key(self.identity.encode())
             signature = base64.b64decode(self.signature, validate=True)
-            sound = isinstance(key, ec.EllipticCurvePublicKey) and len(self.sealing_key) == 32
+            sealing = X25519PublicKey.from_public_bytes(self.sealing_key)
+            # Refuses degenerate points, to which no member could seal a key.
+            X25519PrivateKey.generate().exchange(sealing)
+            sound = isinstance(key, ec.EllipticCurvePublicKey)
             if isinstance(key, ec.EllipticCurvePublicKey):
                 key.verify(signature, self._signed(), ec.ECDSA(hashes.SHA384()))
         except (ValueError, InvalidSignature, UnsupportedAlgorithm):

@@ -76,6 +76,7 @@ class Enrolment:
             self.enrolled.discard(name)
             if answer.lasting:
                 self.excluded[name] = answer.reason
+            self._passed_over.setdefault(name, 0)
             self.refused(name, answer.reason)
 
     def lost(self, names: Collection[str]) -> None:

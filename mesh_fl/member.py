@@ -93,7 +93,7 @@ class Member:
         if ask.plan != seat.plan.digest:
             raise ProtocolError("the ask names another plan than the one that we consented to")
         _refuse_cohort(ask, seat)
-        _refuse_step(ask, seat.plan)
+        _refuse_step(ask, seat)
         return seat
 
     def charge(self, ask: Ask, seat: Seat) -> bool:
@@ -152,6 +152,7 @@ class Member:
         whole = agent.unit == "client"
         table, ids = ("member", (self.name,)) if whole else (dataset.table, dataset.ids)
         records = self.ledger.records(table, ids)
+        # On every start: records may have grown beyond our cap, our policy may be stricter.
         self.ledger.policy.admit(plan, self.name, len(records))
         return agent, dataset, records
 
@@ -228,8 +229,12 @@ def _refuse_cohort(ask: Ask, seat: Seat) -> None:
         )
 
 
-def _refuse_step(ask: Ask, plan: Plan) -> None:
-    after = ask.seen + (ask.pending is not None)
+def _refuse_step(ask: Ask, seat: Seat) -> None:
+    plan, after = seat.plan, ask.seen + (ask.pending is not None)
+    if not seat.step <= after <= len(plan.schedule):
+        raise ProtocolError(
+            f"expected a model of step {seat.step} to {len(plan.schedule)}, got that of {after}"
+        )
     if ask.pending is not None and ask.pending.step != after:
         raise ProtocolError(f"expected the sum of step {after}, got that of {ask.pending.step}")
     if ask.phase == "close":

@@ -10,14 +10,14 @@
     add the sealed rows, still encrypted
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Rows, State
-from mesh_fl.errors import AgentError, EncryptionError, MeshError, ProtocolError
+from mesh_fl.errors import AgentError, ConfigError, EncryptionError, MeshError, ProtocolError
 from mesh_fl.layout import unpack
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Enrol, Pending, Refusal, Reply, ToMember, ToServer
@@ -27,6 +27,7 @@ from mesh_fl.privacy.pipeline import (
     Sealed,
     add,
     assemble,
+    fills,
     hand_over,
     next_digest,
     open_sum,
@@ -44,7 +45,8 @@ def respond(message: ToMember, member: Member) -> ToServer:
             return member.enrol(message)
         return client_turn(message, member)
     except MeshError as error:
-        lasting = not isinstance(error, ProtocolError)
+        # A full disk or an unreadable file can be mended while the server runs on.
+        lasting = not isinstance(error, ProtocolError | ConfigError)
         return Refusal(reason=f"{member.name}: {error}"[:2000], lasting=lasting)
 
 
@@ -109,6 +111,21 @@ def step_model(
     return agent.apply(state, unpack(agent.layout(state), rescale(total, plan.release(kind))))
 
 
+def fits(reply: Reply, ask: Ask, name: str, plan: Plan) -> bool:
+    """Tell whether a reply holds all that an ask wanted of a member, in its place."""
+    if (reply.training, reply.step, reply.attempt) != (ask.training, ask.step, ask.attempt):
+        return False
+    if (reply.sealed is None) != (ask.phase == "close"):
+        return False
+    # A stored reply may hold a slice of a sum that was settled in the meantime.
+    if ask.pending is None:
+        return True
+    if reply.opened is None:
+        return False
+    size = plan.release(plan.schedule[ask.pending.step - 1]).dimension
+    return fills(reply.opened, size, ask.cohort.index(name), len(ask.cohort))
+
+
 @dataclass(frozen=True)
 class Split:
     """Members who opened the same sum differently: nobody can go on from here."""
@@ -139,7 +156,7 @@ def settle(
     if len(groups) > 1:
         return Split(groups)
     size = plan.release(plan.schedule[pending.step - 1]).dimension
-    if {opened.first for opened in slices.values()} != set(_deals(slices.values())):
+    if len(slices) < max((opened.step for opened in slices.values()), default=1):
         return None
     return assemble(list(slices.values()), size, digest)
 
@@ -172,7 +189,3 @@ def _adds(sealed: Sealed, release: Release, cipher: Cipher) -> bool:
     except EncryptionError:
         return False
     return True
-
-
-def _deals(slices: Collection[Opened]) -> range:
-    return range(max((opened.step for opened in slices), default=1))

@@ -88,9 +88,7 @@ class Seat:
         self.state: State = self._initial
         self.digest, self.step = first_digest(plan.digest, self._initial), 0
         if stored := blobs.get(f"{training}.model"):
-            head = msgpack.unpackb(stored)
-            self.state = load_state(head["state"], self._initial)
-            self.digest, self.step = head["digest"], head["step"]
+            self._restore(stored)
 
     def start_from(self, digest: str, step: int, state: bytes | None) -> None:
         """Make sure that we stand where an ask starts from.
@@ -110,6 +108,16 @@ class Seat:
         """Take the next model, durably."""
         head = {"state": dump_state(state), "digest": digest, "step": step}
         self._blobs[f"{self.training}.model"] = msgpack.packb(head)
+        self.state, self.digest, self.step = state, digest, step
+
+    def _restore(self, stored: bytes) -> None:
+        try:
+            head = msgpack.unpackb(stored)
+            state = load_state(head["state"], self._initial)
+            digest, step = str(head["digest"]), int(head["step"])
+        except (ProtocolError, ValueError, KeyError, TypeError, msgpack.UnpackException):
+            # A damaged copy is as good as none: the server sends the model along.
+            return
         self.state, self.digest, self.step = state, digest, step
 
 

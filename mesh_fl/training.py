@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from mesh_fl.agent import Agent, State
 from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.enrolment import Enrolment
+from mesh_fl.errors import MeshError
 from mesh_fl.exchange import Exchange
 from mesh_fl.layout import unpack
-from mesh_fl.messages import Ask, Pending, Phase, Reply
+from mesh_fl.messages import Ask, Pending, Phase, Refusal, Reply
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
 from mesh_fl.privacy.plan import Plan
-from mesh_fl.round import Split, server_turn, settle, step_model
+from mesh_fl.round import Split, fits, server_turn, settle, step_model
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
+
+MISFIT = Refusal(reason="its reply is not what was asked for: run the same version", lasting=True)
 
 
 @dataclass(frozen=True)
@@ -177,11 +180,11 @@ class Training:
 
     def _gather(self) -> tuple[str, ...]:
         first = self.checkpoint.attempt == 0
-        needed = max(self.plan.survivors, self.quorum if first else 0)
-        ready = self.enrolment.ready()
+        ready, willing = self.enrolment.ready(), self.enrolment.candidates()
+        # Whoever refuses for good is not waited for.
+        needed = max(self.plan.survivors, min(self.quorum, len(willing)) if first else 0)
         if len(ready) >= needed:
             return ready
-        willing = self.enrolment.candidates()
         if len(willing) < self.plan.survivors:
             why = f"only {len(willing)} members can take part, the plan needs {self.plan.survivors}"
             self._end("exhausted", f"{why}; the last model stands")
@@ -221,18 +224,25 @@ class Training:
         replies = {
             name: answer
             for name, answer in answers.items()
-            if isinstance(answer, Reply)
-            and (answer.training, answer.step, answer.attempt)
-            == (ask.training, ask.step, ask.attempt)
+            if isinstance(answer, Reply) and fits(answer, ask, name, self.plan)
         }
-        self.enrolment.note(answers)
+        strange = {
+            name: answer if isinstance(answer, Refusal) else MISFIT
+            for name, answer in answers.items()
+            if name not in replies
+        }
+        self.enrolment.note(strange)
         self.enrolment.lost([name for name in ask.cohort if name not in answers])
         self._current = set(replies)
         return replies
 
     def _settle(self, replies: Mapping[str, Reply]) -> None:
         pending = self.checkpoint.pending
-        outcome = settle(pending, replies, self.checkpoint.digest, self.plan)
+        try:
+            outcome = settle(pending, replies, self.checkpoint.digest, self.plan)
+        except MeshError as error:
+            self._end("split", f"{error}; training stops: one of them is wrong about its slice")
+            return
         if isinstance(outcome, Split):
             self._end("split", f"{outcome}; training stops: find out which of them differ, and why")
         elif outcome is not None and pending is not None:

@@ -38,7 +38,7 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         }
         if not as_json:
             _show(name, source, report, records)
-        _refuse_above_cap(settings.cap, name, len(records.ids))
+        _refuse_above_cap(home.card.cap, name, len(records.ids))
     if as_json:
         show_json(found)
 

@@ -1,13 +1,16 @@
 """A member's home: settings, keys made on site, ledger and models, all readable by it alone."""
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pydantic import ValidationError
 
 from mesh_fl.card import Card
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
@@ -18,12 +21,17 @@ from mesh_fl.store import FileJournal, Folder, write_durably
 IDENTITY, SEALING, LEDGER_KEY = "identity.key", "sealing.key", "ledger.key"
 CARD = "card.json"
 
+EXPECTED = {
+    "name": "small letters, digits and hyphens, at most 63",
+    "server": "HOST:PORT, such as mesh.example.org:9443",
+    "cap": "a number of records, at least 1",
+}
+
 TEMPLATE = """\
 # {name}: settings of this member of the network. Paths are relative to this file.
 name = "{name}"
 server = "{server}"
 ca = "ca.crt"            # the network's certificate; the operator hands it out
-cap = {cap}                 # declared public upper bound on our records; part of card.json
 
 [serve]                  # where POST /client-health and /docs are served, on this machine only
 host = "127.0.0.1"
@@ -68,17 +76,20 @@ class Home:
         Raises
         ------
         ConfigError
-            If the folder already holds a member's keys.
+            If the folder already holds a member's keys, or name, address or cap are none.
         """
-        if (path / IDENTITY).exists():
+        # A new ledger key would make the ledger of an older member unreadable.
+        if any((path / key).exists() for key in (IDENTITY, SEALING, LEDGER_KEY)):
             raise ConfigError(f"{path} already holds a member's keys: name another folder")
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         identity, sealing = ec.generate_private_key(ec.SECP384R1()), X25519PrivateKey.generate()
-        card = Card.make(name, cap, identity, sealing)
+        with _sound_arguments():
+            ClientSettings(name=name, server=server)
+            card = Card.make(name, cap, identity, sealing)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if ca is not None:
             write_durably(path / "ca.crt", _read(ca))
         if not (path / FILE).exists():
-            text = TEMPLATE.format(name=name, server=server, cap=cap)
+            text = TEMPLATE.format(name=name, server=server)
             write_durably(path / FILE, text.encode())
         write_durably(path / LEDGER_KEY, secrets.token_bytes(32))
         write_durably(path / SEALING, _pem(sealing))
@@ -107,9 +118,34 @@ class Home:
             raise ConfigError(f"{self.path / SEALING}: expected an X25519 key")
         return key
 
+    @property
+    def card(self) -> Card:
+        """What the operator knows of us.
+
+        Raises
+        ------
+        ConfigError
+            If name or keys are not those that the card was made for.
+        """
+        card = Card.read(self.path / CARD)
+        ours = Card.make(self.settings.name, card.cap, self.identity, self.sealing)
+        parts = (
+            ("the name in " + FILE, card.name, ours.name),
+            (IDENTITY, card.identity, ours.identity),
+            (SEALING, card.sealing, ours.sealing),
+        )
+        for part, registered, found in parts:
+            if registered != found:
+                raise ConfigError(
+                    f"{self.path}: {part} is not the one that {CARD} was made for: put the right "
+                    "one back, or make a new home by `mesh-client init`"
+                )
+        return card
+
     def renew_card(self, cap: int) -> Card:
         """Sign a card with another cap."""
-        card = Card.make(self.settings.name, cap, self.identity, self.sealing)
+        with _sound_arguments():
+            card = Card.make(self.settings.name, cap, self.identity, self.sealing)
         write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         return card
 
@@ -142,6 +178,16 @@ class Home:
         if path.stat().st_mode & 0o077 and os.name == "posix":
             raise ConfigError(f"{path} can be read by others: run `chmod 600 {path}`")
         return path
+
+
+@contextlib.contextmanager
+def _sound_arguments() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name, found = str(problem["loc"][0]), problem["input"]
+        raise ConfigError(f"--{name}: expected {EXPECTED[name]}, found {found!r}") from None
 
 
 def _read(path: Path) -> bytes:

@@ -48,7 +48,7 @@ def open_member(home: Home) -> Member:
     """Return the member of a home, with its ledger checked."""
     settings = home.settings
     return Member(
-        name=settings.name,
+        name=home.card.name,
         holdings=holdings(settings),
         ledger=home.ledger(),
         blobs=home.blobs(),

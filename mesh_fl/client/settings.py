@@ -43,9 +43,8 @@ class ClientSettings(Settings):
     """All of client.toml."""
 
     name: Name
-    server: str = Field(pattern=r"^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
+    server: str = Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
     ca: ConfigPath = Path("ca.crt")
-    cap: int = Field(ge=1)
     serve: ServeSettings = ServeSettings()
     privacy: PrivacySettings = PrivacySettings()
     tables: Mapping[str, TableSource] = Field(default_factory=dict)

@@ -130,6 +130,13 @@ def hand_over(total: NDArray[np.int64], digest: str, position: int, members: int
     return Opened(digest=digest, size=len(total), first=position, step=members, values=values)
 
 
+def fills(one: Opened, size: int, position: int, members: int) -> bool:
+    """Tell whether a slice is the one that falls to a position, and holds all its values."""
+    length = len(range(position, size, members))
+    placed = (one.size, one.first, one.step) == (size, position, members)
+    return placed and len(one.values) == 8 * length
+
+
 def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int64]:
     """Put the members' slices together and check them against the digest all of them signed for.
 
@@ -141,9 +148,7 @@ def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int
     total = np.zeros(size, dtype=np.int64)
     filled = np.zeros(size, dtype=np.bool_)
     for one in slices:
-        well_placed = one.size == size and 0 <= one.first < one.step
-        expected = len(range(one.first, size, one.step)) if well_placed else 0
-        if not well_placed or len(one.values) != 8 * expected:
+        if not 0 <= one.first < one.step or not fills(one, size, one.first, one.step):
             raise ProtocolError(
                 f"expected a slice of {size} values, got {len(one.values)} bytes of {one.size} "
                 f"values: the member and the server run different versions or plans"

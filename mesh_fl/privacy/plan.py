@@ -154,12 +154,12 @@ class Plan(BaseModel):
         budget = budget_of(self.epsilon, self.delta)
         train = budget * (1 - self.measure_share) / (self.rounds + self.spares)
         measure = budget * self.measure_share / max(self.measures, 1)
-        return self.model_copy(
-            update={
-                "multiplier": 1 / math.sqrt(train),
-                "measure_multiplier": 1 / math.sqrt(measure) if measure else None,
-            }
-        )
+        multipliers = {
+            "multiplier": 1 / math.sqrt(train),
+            "measure_multiplier": 1 / math.sqrt(measure) if measure else None,
+        }
+        # Not `model_copy`, which would take a digest along that was computed before.
+        return self.model_validate({**self.model_dump(), **multipliers})
 
     @cached_property
     def digest(self) -> str:

@@ -1,11 +1,13 @@
 """The exchange over Flower: one flat array of bytes a message, to nodes that are members."""
 
+import threading
 import time
 from collections.abc import Mapping
 
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from mesh_fl.card import Card
 from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
 from mesh_fl.messages import Enrolled, Refusal, Reply, ToMember, ToServer, decode, encode
@@ -34,6 +36,8 @@ class FlowerExchange:
         self._members = members
         self._poll_s = poll_s
         self._nodes: dict[str, tuple[str, int]] = {}
+        # The training and the operator's status follow the registered members at the same time.
+        self._following = threading.Lock()
         self._down_bytes = self._up_bytes = 0
 
     @property
@@ -43,8 +47,7 @@ class FlowerExchange:
 
     def members(self) -> Mapping[str, bytes]:
         """Return all registered members with their X25519 public keys."""
-        self._follow()
-        return {name: card.sealing_key for name, card in self._members.cards().items()}
+        return {name: card.sealing_key for name, card in self._follow().items()}
 
     def connected(self) -> frozenset[str]:
         """Return the registered members whose node is online."""
@@ -71,13 +74,11 @@ class FlowerExchange:
         return answers
 
     def _push(self, grid: Grid, blobs: Mapping[str, bytes]) -> dict[str, str]:
-        names = [name for name in blobs if name in self._nodes]
-        ids = grid.push_messages([self._message(name, blobs[name]) for name in names])
+        nodes = {name: node for name, (_, node) in self._nodes.items() if name in blobs}
+        names = list(nodes)
+        ids = grid.push_messages([_message(nodes[name], blobs[name]) for name in names])
         self._down_bytes += sum(len(blobs[name]) for name in names)
         return {message_id: name for message_id, name in zip(ids, names, strict=True) if message_id}
-
-    def _message(self, name: str, blob: bytes) -> Message:
-        return Message(wrap(blob), dst_node_id=self._nodes[name][1], message_type="train")
 
     def _read(self, reply: Message) -> ToServer:
         """Return a member's answer; what is none counts as a refusal."""
@@ -92,14 +93,24 @@ class FlowerExchange:
             return answer
         return Refusal(reason=f"no answer, but {answer.type!r}", lasting=False)
 
-    def _follow(self) -> None:
-        """Let in whom the operator added since, and out whom it removed."""
-        cards = self._members.cards()
-        for name, (identity, node) in list(self._nodes.items()):
-            if name not in cards or cards[name].identity != identity:
-                self._superlink.remove(node)
-                del self._nodes[name]
-        for name, card in cards.items():
-            if name not in self._nodes:
-                node = self._superlink.register(card.identity.encode())
-                self._nodes[name] = (card.identity, node)
+    def _follow(self) -> Mapping[str, Card]:
+        """Let in whom the operator added since, and out whom it removed; return who is in."""
+        with self._following:
+            cards = self._members.cards()
+            kept: dict[str, tuple[str, int]] = {}
+            for name, (identity, node) in self._nodes.items():
+                if name in cards and cards[name].identity == identity:
+                    kept[name] = (identity, node)
+                else:
+                    self._superlink.remove(node)
+            added = {
+                name: (card.identity, self._superlink.register(card.identity.encode()))
+                for name, card in cards.items()
+                if name not in kept
+            }
+            self._nodes = kept | added
+            return cards
+
+
+def _message(node: int, blob: bytes) -> Message:
+    return Message(wrap(blob), dst_node_id=node, message_type="train")

@@ -1,5 +1,6 @@
 """The members that an operator registered: one card a file."""
 
+import contextlib
 from pathlib import Path
 
 from mesh_fl.card import Card
@@ -7,6 +8,9 @@ from mesh_fl.errors import ConfigError
 from mesh_fl.store import write_durably
 
 SUFFIX = ".card.json"
+
+Stamp = tuple[tuple[str, int], ...]
+"""Names of the cards' files, and when each was written (ns)."""
 
 
 class Members:
@@ -20,15 +24,19 @@ class Members:
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "members"
-        self._known: tuple[tuple[tuple[str, int], ...], dict[str, Card]] = ((), {})
+        self._known: tuple[Stamp, dict[str, Card]] = ((), {})
 
     def cards(self) -> dict[str, Card]:
         """Return all cards by name; files are read again only when the folder changed."""
-        files = sorted(self._folder.glob(f"*{SUFFIX}")) if self._folder.is_dir() else []
-        stamp = tuple((file.name, file.stat().st_mtime_ns) for file in files)
-        if stamp != self._known[0]:
-            cards = [Card.read(file) for file in files]
-            self._known = (stamp, {card.name: card for card in cards})
+        stamp = self._stamp()
+        while stamp != self._known[0]:
+            try:
+                self._known = (stamp, self._read(stamp))
+            except ConfigError:
+                before, stamp = stamp, self._stamp()
+                # The operator may have taken a card away while it was read.
+                if stamp == before:
+                    raise
         return self._known[1]
 
     def add(self, card: Card) -> None:
@@ -61,3 +69,22 @@ class Members:
             known = ", ".join(self.cards()) or "none"
             raise ConfigError(f"no member is called {name!r}; registered: {known}")
         (self._folder / f"{name}{SUFFIX}").unlink()
+
+    def _stamp(self) -> Stamp:
+        found: list[tuple[str, int]] = []
+        for file in sorted(self._folder.glob(f"*{SUFFIX}")):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((file.name, file.stat().st_mtime_ns))
+        return tuple(found)
+
+    def _read(self, stamp: Stamp) -> dict[str, Card]:
+        cards: dict[str, Card] = {}
+        for name, _ in stamp:
+            card = Card.read(self._folder / name)
+            if name != card.name + SUFFIX:
+                raise ConfigError(
+                    f"{self._folder / name} holds the card of {card.name}: take it out, and "
+                    "register cards by `mesh-server members add`"
+                )
+            cards[card.name] = card
+        return cards

@@ -120,7 +120,8 @@ def run_server(
             superlink.run(make_app(training))
             report = report_of(training.checkpoint)
             write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
-            _close(training, stopped, once)
+            if training.checkpoint.status != "running":
+                _close(training, stopped, once)
         return report
 
 

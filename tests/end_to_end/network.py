@@ -217,7 +217,10 @@ class Network:
         return [line for line in map(json.loads, lines) if line["kind"] == "charge"]
 
     def report(self) -> dict[str, Any]:
-        return dict(json.loads((self.server / "report.json").read_text()))
+        path, deadline = self.server / "report.json", time.monotonic() + 5
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return dict(json.loads(path.read_text()))
 
     def end(self) -> None:
         for process in self.running:

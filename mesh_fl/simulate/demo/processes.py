@@ -102,8 +102,8 @@ class Process:
     def _listen(self) -> None:
         if self._process.stdout is None:
             return
-        with self._log.open("w") as log:
-            for text in self._process.stdout:
+        with self._process.stdout as lines, self._log.open("w") as log:
+            for text in lines:
                 log.write(text)
                 log.flush()
                 try:

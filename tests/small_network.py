@@ -1,0 +1,327 @@
+"""A network in one process whose members and server can be killed at any write and started again."""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from numpy.typing import NDArray
+
+from mesh_fl.agent import Agent, Data, Rows, State, Total
+from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.layout import Layout
+from mesh_fl.member import Member
+from mesh_fl.messages import Reply, ToMember, ToServer, decode, encode
+from mesh_fl.planning import make_plan
+from mesh_fl.privacy.ledger import Ledger
+from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
+from mesh_fl.privacy.pipeline import CipherFactory
+from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.round import respond
+from mesh_fl.seat import Dataset, Holding, Seat
+from mesh_fl.simulate.network import Clear
+from mesh_fl.training import Event, Training, begin
+
+NAMES = ("ash", "birch", "cedar", "elm", "fir")
+RECORDS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Centre(Agent):
+    """Walks towards the centre of all points; its rows depend on where it stands."""
+
+    unit: ClassVar = "record"
+    clip: float = 2.0
+    points: float = float(RECORDS * len(NAMES))
+
+    def init(self) -> State:
+        return {"centre": np.zeros(3), "steps": np.zeros(1)}
+
+    def layout(self, state: State) -> Layout:
+        return {"towards": (3,), "count": (1,)}
+
+    def contribute(self, state: State, data: Data) -> Rows:
+        towards = data["point"] - state["centre"]
+        return np.hstack([towards, np.ones((len(towards), 1))])
+
+    def apply(self, state: State, total: Total) -> State:
+        moved = state["centre"] + np.tanh(total["towards"] / self.points)
+        return {"centre": moved, "steps": state["steps"] + 1}
+
+    def predict(self, state: State, data: Data) -> NDArray[np.generic]:
+        return np.linalg.norm(data["point"] - state["centre"], axis=1)
+
+    def measure_layout(self) -> Layout:
+        return {"near": (1,)}
+
+    def measure(self, state: State, data: Data) -> Rows:
+        return (self.predict(state, data) < 1).astype(float)[:, None]
+
+    def score(self, total: Total) -> Mapping[str, float]:
+        return {"near": float(total["near"][0] / self.points)}
+
+
+AGENT = Centre()
+
+
+def plan_of(agent: Agent = AGENT, **terms: object) -> Plan:
+    caps = dict.fromkeys(NAMES, 64)
+    return make_plan(agent, "centre", caps, **{"rounds": 3, **terms})
+
+
+class Killed(Exception):
+    """The process ended here; nothing after this line ran."""
+
+
+@dataclass
+class Fuse:
+    """Ends a process at its n-th durable step, just before or just after it."""
+
+    at: int = 0
+    after: bool = False
+    count: int = 0
+
+    @contextlib.contextmanager
+    def burn(self) -> Iterator[None]:
+        self.count += 1
+        if self.count == self.at and not self.after:
+            raise Killed
+        yield
+        if self.count == self.at:
+            raise Killed
+
+    @property
+    def blown(self) -> bool:
+        return 0 < self.at <= self.count
+
+
+@dataclass
+class FragileBlobs(dict[str, bytes]):
+    fuse: Fuse = field(default_factory=Fuse)
+
+    def __setitem__(self, name: str, blob: bytes) -> None:
+        with self.fuse.burn():
+            super().__setitem__(name, blob)
+
+
+@dataclass
+class FragileJournal:
+    fuse: Fuse = field(default_factory=Fuse)
+    lines: bytes = b""
+
+    def read(self) -> bytes:
+        return self.lines
+
+    def append(self, line: bytes) -> None:
+        with self.fuse.burn():
+            self.lines += line + b"\n"
+
+
+@dataclass
+class Home:
+    """What of a member survives a crash; `start` makes the process."""
+
+    name: str
+    seed: int
+    make_cipher: CipherFactory = Clear
+    fuse: Fuse = field(default_factory=Fuse)
+    records: int = RECORDS
+    table: str = "points"
+    policy: Policy = field(default_factory=Policy)
+    sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    source: Source = field(default_factory=SystemSource)
+
+    def __post_init__(self) -> None:
+        self.blobs, self.journal = FragileBlobs(self.fuse), FragileJournal(self.fuse)
+
+    @property
+    def data(self) -> Data:
+        return {"point": np.random.default_rng(self.seed).normal(0.5, 0.4, (self.records, 3))}
+
+    def ledger(self) -> Ledger:
+        key = hashlib.sha256(self.name.encode()).digest()
+        return Ledger(self.journal, self.blobs, key, self.policy)
+
+    def start(self) -> Member:
+        ids = tuple(f"{self.name}-{k}" for k in range(self.records))
+        holding = Holding(
+            build=lambda config: Centre(**config),
+            dataset=lambda agent: Dataset(self.data, self.table, ids),
+        )
+        return Member(
+            self.name,
+            {"centre": holding},
+            self.ledger(),
+            self.blobs,
+            self.sealing_key,
+            self.source,
+            self.make_cipher,
+        )
+
+
+@dataclass
+class Wire:
+    """An exchange that encodes all messages, restarts killed members, and can be tampered with.
+
+    `change` sees every answer on its way back; what it returns arrives, nothing if None.
+    """
+
+    homes: Mapping[str, Home]
+    fuse: Fuse = field(default_factory=Fuse)
+    change: Callable[[str, ToServer], ToServer | None] = lambda name, answer: answer
+    before: Callable[["Wire", Mapping[str, ToMember]], None] = lambda wire, messages: None
+    offline: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.people = {name: home.start() for name, home in self.homes.items()}
+        self.sent: list[tuple[str, ToMember]] = []
+        self.answers: list[tuple[str, ToServer]] = []
+        self.sealed: dict[tuple[str, str, int], set[bytes]] = defaultdict(set)
+
+    def members(self) -> Mapping[str, bytes]:
+        return {
+            name: home.sealing_key.public_key().public_bytes_raw()
+            for name, home in self.homes.items()
+        }
+
+    def connected(self) -> frozenset[str]:
+        return frozenset(self.people.keys() - self.offline)
+
+    def send(self, messages: Mapping[str, ToMember], timeout_s: float) -> Mapping[str, ToServer]:
+        with self.fuse.burn():
+            self.before(self, messages)
+            answers = {name: self._deliver(name, message) for name, message in messages.items()}
+        return {name: answer for name, answer in answers.items() if answer is not None}
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        return (0, 0)
+
+    def restart(self, name: str) -> None:
+        while True:
+            with contextlib.suppress(Killed):
+                self.people[name] = self.homes[name].start()
+                return
+
+    def _deliver(self, name: str, message: ToMember) -> ToServer | None:
+        self.sent.append((name, message))
+        if name in self.offline:
+            return None
+        try:
+            answer = respond(decode(encode(message)), self.people[name])
+        except Killed:
+            self.restart(name)
+            return None
+        if isinstance(answer, Reply) and answer.sealed is not None:
+            key = (name, answer.training, answer.attempt)
+            self.sealed[key].add(answer.sealed.ciphertext)
+        arrived = self.change(name, decode(encode(answer)))
+        if arrived is not None:
+            self.answers.append((name, arrived))
+        return arrived
+
+
+@dataclass
+class Network:
+    """One operator and five members; `run` goes on from the stored checkpoint until the end."""
+
+    plan: Plan = field(default_factory=plan_of)
+    make_cipher: CipherFactory = Clear
+    options: dict[str, object] = field(default_factory=dict)
+    member_options: dict[str, dict[str, object]] = field(default_factory=dict)
+    seeded: bool = False
+
+    def __post_init__(self) -> None:
+        self.homes = {name: self._home(name, number) for number, name in enumerate(NAMES)}
+        self.wire = Wire(self.homes)
+        self.fuse = Fuse()
+        self.blobs = FragileBlobs(self.fuse)
+        self.events: list[Event] = []
+        self.kills = 0
+
+    def _home(self, name: str, number: int) -> Home:
+        source: Source = SeededSource(number) if self.seeded else SystemSource()
+        return Home(
+            name,
+            number,
+            **{
+                "make_cipher": self.make_cipher,
+                "source": source,
+                **self.member_options.get(name, {}),
+            },
+        )
+
+    def arm_server(self, at: int, after: bool) -> None:
+        self.fuse = self.blobs.fuse = self.wire.fuse = Fuse(at, after)
+
+    def training(self) -> Training:
+        checkpoint = Checkpoint.load(self.blobs) or begin(AGENT, self.plan)
+        settings = {
+            "timeout_s": 1.0,
+            "patience_s": 0.05,
+            "poll_s": 0.001,
+            "make_cipher": self.make_cipher,
+            **self.options,
+        }
+        return Training(
+            AGENT, checkpoint, self.wire, self.blobs, on_event=self.events.append, **settings
+        )
+
+    def run(self) -> Training:
+        while True:
+            training = self.training()
+            try:
+                training.run()
+            except Killed:
+                self.kills += 1
+                continue
+            return training
+
+    def seat(self, name: str, training: Training) -> Seat:
+        return self.wire.people[name].resume(training.checkpoint.training)
+
+    def told(self, kind: str) -> list[str]:
+        return [event.text for event in self.events if event.kind == kind]
+
+    def attempts(self, name: str) -> list[tuple[int, int]]:
+        """(step, attempt) of everything in a member's ledger, as stored."""
+        return [charge.position for charge in self.homes[name].ledger().charges]
+
+
+def check_invariants(network: Network, training: Training) -> None:
+    """What has to hold after any training, whoever was killed and whenever."""
+    checkpoint, plan = training.checkpoint, network.plan
+    assert checkpoint.spent <= plan.total_cost * (1 + 1e-9)
+    for name, home in network.homes.items():
+        ledger = home.ledger()
+        charges = ledger.charges
+        assert len({charge.attempt for charge in charges}) == len(charges)
+        assert list(charges) == sorted(charges, key=lambda charge: charge.position)
+        assert all(charge.attempt <= checkpoint.attempt for charge in charges)
+        assert sum(charge.cost for charge in charges) <= checkpoint.spent * (1 + 1e-9)
+        assert ledger.most_spent <= plan.epsilon
+        for charge in charges:
+            assert charge.cost == plan.cost(plan.schedule[charge.step - 1])
+        seat = network.seat(name, training)
+        assert seat.digest == checkpoint.digest
+        assert seat.step == checkpoint.applied
+        for block, value in training.state.items():
+            np.testing.assert_allclose(seat.state[block], value, rtol=0, atol=1e-6)
+    assert all(len(sealed) == 1 for sealed in network.wire.sealed.values())
+    assert len({blob for sealed in network.wire.sealed.values() for blob in sealed}) == len(
+        network.wire.sealed
+    )
+
+
+def answer_with(answer: ToServer, **fields: object) -> ToServer:
+    """A message with other fields, unchecked: as a liar would send it."""
+    return answer.model_copy(update=fields)
+
+
+def changed(charge: object, **fields: object) -> object:
+    return dataclasses.replace(charge, **fields)  # type: ignore[type-var]
