@@ -21,6 +21,7 @@ from mesh_fl.privacy.pipeline import Opened, Sealed
 from mesh_fl.privacy.plan import Plan
 
 Phase = Literal["train", "measure", "close"]
+PublicKey = Annotated[bytes, Field(min_length=32, max_length=32)]
 
 
 class Message(BaseModel):
@@ -48,7 +49,7 @@ class Enrol(Message):
     training: str = Field(pattern=r"^[0-9a-f]{32}$")
     plan: Plan
     sealed_key: bytes | None
-    seal_to: dict[str, bytes]
+    seal_to: dict[str, PublicKey]
 
 
 class Enrolled(Message):

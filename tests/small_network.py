@@ -1,7 +1,6 @@
-"""A network in one process whose members and server can be killed at any write and started again."""
+"""A network in one process whose members and server can be killed at any write, and go on."""
 
 import contextlib
-import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +73,7 @@ def plan_of(agent: Agent = AGENT, **terms: object) -> Plan:
     return make_plan(agent, "centre", caps, **{"rounds": 3, **terms})
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The process ended here; nothing after this line ran."""
 
 
@@ -90,10 +89,10 @@ class Fuse:
     def burn(self) -> Iterator[None]:
         self.count += 1
         if self.count == self.at and not self.after:
-            raise Killed
+            raise KilledError
         yield
         if self.count == self.at:
-            raise Killed
+            raise KilledError
 
     @property
     def blown(self) -> bool:
@@ -132,6 +131,7 @@ class Home:
     fuse: Fuse = field(default_factory=Fuse)
     records: int = RECORDS
     table: str = "points"
+    agent: type[Centre] = Centre
     policy: Policy = field(default_factory=Policy)
     sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     source: Source = field(default_factory=SystemSource)
@@ -150,7 +150,7 @@ class Home:
     def start(self) -> Member:
         ids = tuple(f"{self.name}-{k}" for k in range(self.records))
         holding = Holding(
-            build=lambda config: Centre(**config),
+            build=lambda config: self.agent(**config),
             dataset=lambda agent: Dataset(self.data, self.table, ids),
         )
         return Member(
@@ -204,7 +204,7 @@ class Wire:
 
     def restart(self, name: str) -> None:
         while True:
-            with contextlib.suppress(Killed):
+            with contextlib.suppress(KilledError):
                 self.people[name] = self.homes[name].start()
                 return
 
@@ -214,7 +214,7 @@ class Wire:
             return None
         try:
             answer = respond(decode(encode(message)), self.people[name])
-        except Killed:
+        except KilledError:
             self.restart(name)
             return None
         if isinstance(answer, Reply) and answer.sealed is not None:
@@ -277,7 +277,7 @@ class Network:
             training = self.training()
             try:
                 training.run()
-            except Killed:
+            except KilledError:
                 self.kills += 1
                 continue
             return training
@@ -321,7 +321,3 @@ def check_invariants(network: Network, training: Training) -> None:
 def answer_with(answer: ToServer, **fields: object) -> ToServer:
     """A message with other fields, unchecked: as a liar would send it."""
     return answer.model_copy(update=fields)
-
-
-def changed(charge: object, **fields: object) -> object:
-    return dataclasses.replace(charge, **fields)  # type: ignore[type-var]

@@ -1,6 +1,6 @@
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from small_network import (
     NAMES,
     Fuse,
-    Killed,
+    KilledError,
     Network,
     Wire,
     answer_with,
@@ -24,7 +24,7 @@ from mesh_fl.privacy.pipeline import Sealed
 from mesh_fl.privacy.plan import Policy
 
 
-def absent_from(step: int, *names: str) -> Any:
+def absent_from(step: int, *names: str) -> Callable[[Wire, Mapping[str, ToMember]], None]:
     """Have members fall silent when a step is asked for the first time."""
 
     def before(wire: Wire, messages: Mapping[str, ToMember]) -> None:
@@ -348,7 +348,7 @@ class TestKilledServer:
         for first, second in itertools.product(range(1, 16, 4), repeat=2):
             network = Network(plan_of(rounds=2))
             network.arm_server(first, after=True)
-            with pytest.raises(Killed):
+            with pytest.raises(KilledError):
                 network.training().run()
             network.arm_server(second, after=False)
             training = network.run()
@@ -379,11 +379,11 @@ class TestKilledServer:
 
         def swallow(name: str, answer: ToServer) -> ToServer:
             if isinstance(answer, Reply) and answer.step == 2 and answer.attempt:
-                raise Killed
+                raise KilledError
             return answer
 
         network.wire.change = swallow
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             network.training().run()
         network.wire.change = lambda name, answer: answer
         stopping = network.training()

@@ -1,9 +1,11 @@
 """Local inference over HTTP, for this machine: each agent's endpoint, its API, and health."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Annotated
 
 from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
@@ -42,6 +44,7 @@ def make_api(
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", host])
     api.middleware("http")(_refuse_large)
     api.exception_handler(MeshError)(_as_json)
+    api.exception_handler(RequestValidationError)(_no_object)
     for name, cls in agents.items():
         api.post(path_of(name, cls), name=name, tags=["agents"])(_endpoint(name, models))
     api.get("/health", tags=["member"])(health)
@@ -113,9 +116,26 @@ def _table(fields: tuple[Field, ...], bodies: list[Mapping[str, object]], named:
 def _echo(body: Mapping[str, object], fields: tuple[Field, ...]) -> dict[str, object]:
     """Return what identifies a record, and which of its fields the model does not use."""
     known = {field.name for field in fields}
-    identity = {name: body[name] for name in body if name.endswith("_id") and name not in known}
-    unused = sorted(name for name in body if name not in known and name not in identity)
+    identity = {
+        _plain(name): _identifier(name, body[name])
+        for name in body
+        if name.endswith("_id") and name not in known
+    }
+    unused = sorted(_plain(name) for name in body if name not in known and name not in identity)
     return {**identity, "unused_fields": unused}
+
+
+def _identifier(name: str, value: object) -> object:
+    if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    if isinstance(value, str):
+        return _plain(value)
+    raise DataError(f"{_plain(name)}: expected text or a number, found {type(value).__name__}")
+
+
+def _plain(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON may hold and an answer may not."""
+    return text.encode(errors="replace").decode()
 
 
 def _described(
@@ -167,6 +187,12 @@ async def _refuse_large(request: Request, call_next: RequestResponseEndpoint) ->
         told = f"expected a body of known length, at most {LARGEST_BODY_BYTES} bytes"
         return JSONResponse({"detail": told}, status_code=413)
     return await call_next(request)
+
+
+async def _no_object(request: Request, error: Exception) -> Response:
+    """Say what is expected; the body is not repeated, since it may be large or unprintable."""
+    told = "expected a JSON object with the agent's fields, sent as application/json; see /docs"
+    return JSONResponse({"detail": told}, status_code=422)
 
 
 async def _as_json(request: Request, error: Exception) -> Response:

@@ -111,9 +111,9 @@ class Plan(BaseModel):
     measure_dimension: int = Field(ge=0)
     clip: float = Field(gt=0, allow_inf_nan=False)
     measure_clip: float = Field(gt=0, allow_inf_nan=False)
-    rounds: int = Field(gt=0)
+    rounds: int = Field(gt=0, le=10_000)
     measures: int = Field(ge=0)
-    spares: int = Field(ge=0)
+    spares: int = Field(ge=0, le=10_000)
     measure_share: float = Field(ge=0, lt=1)
     epsilon: float = Field(gt=0, allow_inf_nan=False)
     delta: float = Field(gt=0, lt=1)
@@ -121,8 +121,8 @@ class Plan(BaseModel):
     colluders: int = Field(ge=0)
     caps: dict[str, int]
     trust: Literal["distributed", "local"] = "distributed"
-    multiplier: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    measure_multiplier: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    multiplier: float | None = Field(default=None, gt=1e-9, allow_inf_nan=False)
+    measure_multiplier: float | None = Field(default=None, gt=1e-9, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -120,7 +120,9 @@ def test_nobody_connects_without_trusting_the_network(trained):
         httpx.get(url, trust_env=False)
 
 
-@pytest.mark.parametrize("path", ["control/list-runs", "control/start-run", "runtime/pull-messages"])
+@pytest.mark.parametrize(
+    "path", ["control/list-runs", "control/start-run", "runtime/pull-messages"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_nobody_controls_the_server(trained, method, path):
     url = f"https://127.0.0.1:{trained.ports['server']}/v1/{path}"

@@ -165,10 +165,10 @@ class TestDamage:
         place = data.draw(st.integers(0, len(text) - 1))
         byte = data.draw(st.integers(0, 255).filter(lambda b: b != text[place]))
         text[place] = byte
-        with pytest.raises(LedgerError, match="altered|cut short"):
+        with pytest.raises(LedgerError, match=r"altered|cut short"):
             home.reopened_as(bytes(text))
 
-    @pytest.mark.parametrize("byte", b" \t\r\n,0\"}\xff")
+    @pytest.mark.parametrize("byte", b' \t\r\n,0"}\xff')
     def test_no_position_tolerates_a_likely_byte(self, byte: int) -> None:
         """White space, digits and delimiters may leave JSON valid, at any position of a line."""
         text = SEALED.journal.read()
@@ -246,7 +246,7 @@ class TestDamage:
             whole = home.blobs[digest]
             home.blobs[digest] = damage if isinstance(damage, bytes) else whole + whole[:8]
         again = home.open()
-        with pytest.raises(LedgerError, match="record set .* is missing or altered"):
+        with pytest.raises(LedgerError, match=r"record set .* is missing or altered"):
             again.spent(again.records("customers", ["z"]))
 
     def test_secrets_stay_out_of_the_lines(self, home: Home) -> None:
@@ -405,7 +405,9 @@ class TestPolicy:
             home.open(POLICY.model_copy(update=laxer))
 
     @pytest.mark.parametrize(
-        "stricter", [{"epsilon": 0.09}, {"delta": 1e-6}, {"survivors": 5}, {"colluders": 2}], ids=str
+        "stricter",
+        [{"epsilon": 0.09}, {"delta": 1e-6}, {"survivors": 5}, {"colluders": 2}],
+        ids=str,
     )
     def test_a_stricter_policy_is_kept_to(self, home: Home, stricter: dict[str, float]) -> None:
         policy = POLICY.model_copy(update=stricter)
