@@ -7,6 +7,9 @@ from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.exchange import Exchange
 from mesh_fl.messages import Enrol, Enrolled, Refusal, ToServer
 
+MOST_STRIKES = 2
+"""Attempts that a member may kill before it is left out of all that can do without it."""
+
 PING_S = 2.0
 """How long a member that fell silent is waited for while the others could go on."""
 
@@ -41,17 +44,28 @@ class Enrolment:
     enrolled: set[str] = field(default_factory=set)
     excluded: dict[str, str] = field(default_factory=dict)
     _passed_over: dict[str, int] = field(default_factory=dict)
+    _strikes: dict[str, int] = field(default_factory=dict)
+    _distrusted: set[str] = field(default_factory=set)
+    _maker: str | None = None
 
     def candidates(self) -> frozenset[str]:
         """Return the plan's members that could still take part, connected or not."""
         registered = self.exchange.members().keys() & self.checkpoint.plan.caps.keys()
         return frozenset(registered - self.excluded.keys())
 
-    def ready(self) -> tuple[str, ...]:
-        """Enrol whom we can reach, and return the members that are ready for an attempt, sorted."""
+    def ready(self, enough: int | None = None) -> tuple[str, ...]:
+        """Enrol whom we can reach, and return the members that are ready, sorted.
+
+        Parameters
+        ----------
+        enough : int, optional
+            Members who killed `MOST_STRIKES` attempts are left out where so many others are ready.
+        """
         reachable = self.candidates() & self.exchange.connected()
         self.enrol([name for name in reachable - self.enrolled if self._worth_asking(name)])
-        return tuple(sorted(self.enrolled & reachable))
+        ready = self.enrolled & reachable
+        sound = {name for name in ready if self._strikes.get(name, 0) < MOST_STRIKES}
+        return tuple(sorted(sound if enough is not None and len(sound) >= enough else ready))
 
     def enrol(self, names: Collection[str]) -> None:
         """Have members consent and give each the training's key."""
@@ -65,6 +79,7 @@ class Enrolment:
             if isinstance(answer, Enrolled):
                 self.enrolled.add(name)
                 self._passed_over.pop(name, None)
+        self._replace_bad_keys(answers)
         self.note(answers)
         self.lost(asks.keys() - answers.keys())
 
@@ -78,6 +93,12 @@ class Enrolment:
                 self.excluded[name] = answer.reason
             self._passed_over.setdefault(name, 0)
             self.refused(name, answer.reason)
+
+    def strike(self, names: Collection[str]) -> None:
+        """Remember who killed an attempt, which everybody else has paid for."""
+        for name in names:
+            self._strikes[name] = self._strikes.get(name, 0) + 1
+        self.lost(names)
 
     def lost(self, names: Collection[str]) -> None:
         """Remember who did not answer: it must consent again before it is asked to contribute."""
@@ -105,7 +126,19 @@ class Enrolment:
         if not lacking.keys() & set(names):
             return True
         holders = (self.candidates() & self.exchange.connected()) - lacking.keys()
-        return any(self._seal(name, lacking) for name in sorted(holders if held else names))
+        makers = (holders if held else set(names)) - self._distrusted
+        return any(self._seal(name, lacking) for name in sorted(makers))
+
+    def _replace_bad_keys(self, answers: Mapping[str, ToServer]) -> None:
+        """Before the first attempt, drop a key that a member cannot open, and its maker's word."""
+        unopened = [a for a in answers.values() if isinstance(a, Refusal) and a.cause == "key"]
+        if unopened and self.checkpoint.attempt == 0 and self._maker is not None:
+            self._distrusted.add(self._maker)
+            self.refused(self._maker, "the key that it sealed cannot be opened by others")
+            self.checkpoint.sealed_keys.clear()
+            self.checkpoint.sealed_for.clear()
+            self.enrolled.clear()
+            self._maker = None
 
     def _seal(self, holder: str, lacking: Mapping[str, bytes]) -> bool:
         answers = self.exchange.send({holder: self._message(holder, lacking)}, self.timeout_s)
@@ -115,6 +148,7 @@ class Enrolment:
             return False
         self.checkpoint.sealed_keys |= answer.sealed_keys
         self.checkpoint.sealed_for |= lacking
+        self._maker = holder
         return True
 
     def _message(self, name: str, seal_to: Mapping[str, bytes]) -> Enrol:

@@ -28,7 +28,9 @@ class LocalServer:
     def __init__(self, api: FastAPI, host: str, port: int) -> None:
         self._socket = bind(host, port)
         self.address = f"http://{host}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(api, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            api, log_level="warning", access_log=False, lifespan="off", ws="none"
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True

@@ -1,13 +1,14 @@
 """A member of the network: its data, its keys, its budget, and its seats in trainings."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from mesh_fl.agent import Agent
-from mesh_fl.errors import BudgetError, PlanError, ProtocolError
+from mesh_fl.errors import BudgetError, MeshError, PlanError, ProtocolError
 from mesh_fl.messages import Ask, Enrol, Enrolled, Reply, decode, encode
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.epoch import Epoch, new_epoch, open_epoch, seal_epoch
@@ -18,9 +19,18 @@ from mesh_fl.privacy.plan import Plan
 from mesh_fl.seat import Dataset, Holding, Seat, refuse_misfit
 from mesh_fl.store import Blobs
 
+CLIENT_UNIT_FACTOR = 4
+"""One record can move a client's row from one side to the other: twice the clip, four times mu²."""
+
+_log = logging.getLogger(__name__)
+
 
 def _ignore(seat: Seat) -> None:
     return None
+
+
+def _log_error(error: MeshError) -> None:
+    _log.warning("refused: %s", error)
 
 
 @dataclass
@@ -45,6 +55,8 @@ class Member:
         BFV outside of simulations.
     on_model : callable
         Told whenever a seat may have a newer model.
+    on_error : callable
+        Told why something was refused; the server hears only the kind of cause.
     """
 
     name: str
@@ -55,6 +67,7 @@ class Member:
     source: Source = field(default_factory=SystemSource)
     make_cipher: CipherFactory = Bfv
     on_model: Callable[[Seat], None] = _ignore
+    on_error: Callable[[MeshError], None] = _log_error
     _seats: dict[str, Seat] = field(default_factory=dict, init=False)
 
     def enrol(self, enrol: Enrol) -> Enrolled:
@@ -108,7 +121,7 @@ class Member:
             attempt=ask.attempt,
             ask=ask.binding(seat.digest),
             records=seat.records.digest,
-            cost=seat.plan.cost(ask.phase),
+            cost=seat.plan.cost(ask.phase) * seat.cost_factor,
         )
         return self.ledger.charge(charge, seat.records)
 
@@ -149,16 +162,15 @@ class Member:
         agent = holding.build(json.loads(plan.config))
         refuse_misfit(plan, agent)
         dataset = holding.dataset(agent)
-        whole = agent.unit == "client"
-        table, ids = ("member", (self.name,)) if whole else (dataset.table, dataset.ids)
-        records = self.ledger.records(table, ids)
+        records = self.ledger.records(dataset.table, dataset.ids)
         # On every start: records may have grown beyond our cap, our policy may be stricter.
-        self.ledger.policy.admit(plan, self.name, len(records))
+        self.ledger.policy.admit(plan, self.name, _rows(agent, records))
         return agent, dataset, records
 
     def _refuse_unaffordable(self, enrol: Enrol, records: RecordSet) -> None:
         paid = sum(c.cost for c in self.ledger.charges if c.training == enrol.training)
-        if not self.ledger.affords(records, max(0.0, enrol.plan.total_cost - paid)):
+        price = enrol.plan.total_cost * _cost_factor(enrol.plan)
+        if not self.ledger.affords(records, max(0.0, price - paid)):
             raise BudgetError(
                 f"a record of ours has spent epsilon = {self.ledger.epsilon_spent(records):.4g} of "
                 f"its lifetime {self.ledger.policy.epsilon:g}, and this plan asks for "
@@ -206,9 +218,19 @@ class Member:
             agent=agent,
             dataset=dataset,
             records=records,
+            rows=_rows(agent, records),
+            cost_factor=_cost_factor(consent.plan),
             cipher=self.make_cipher(consent.plan.parameters, epoch.secret_key),
             blobs=self.blobs,
         )
+
+
+def _rows(agent: Agent, records: RecordSet) -> int:
+    return 1 if agent.unit == "client" else len(records)
+
+
+def _cost_factor(plan: Plan) -> int:
+    return CLIENT_UNIT_FACTOR if plan.unit == "client" else 1
 
 
 def context_of(training: str, recipient: str) -> bytes:

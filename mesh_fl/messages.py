@@ -132,20 +132,42 @@ class Reply(Message):
     opened: Opened | None
 
 
+Cause = Literal["plan", "budget", "ledger", "key", "data", "agent", "setup", "order", "reply"]
+
+REASONS: dict[Cause, str] = {
+    "plan": "it does not accept the plan or the cohort",
+    "budget": "its records cannot pay for this",
+    "ledger": "its ledger is damaged, or knows this attempt otherwise",
+    "key": "it cannot open what it was sent",
+    "data": "its table cannot be used",
+    "agent": "the agent does not run there as planned",
+    "setup": "its settings or its disk need attention",
+    "order": "it stands elsewhere in the training",
+    "reply": "what it sent is no answer to what was asked",
+}
+
+
 class Refusal(Message):
-    """Member to server: why it does not answer.
+    """Member to server: that it does not answer, and the kind of cause.
+
+    The words of an error may hold a cell, a count or a path, so they stay in the member's own log.
 
     Parameters
     ----------
-    reason : str
-        For the operator's log; carries no data.
+    cause : str
+        One of a few fixed words.
     lasting : bool
         True where asking again in this training is of no use.
     """
 
     type: Literal["refusal"] = "refusal"
-    reason: str = Field(max_length=2000)
+    cause: Cause
     lasting: bool
+
+    @property
+    def reason(self) -> str:
+        """What the operator is told: a fixed sentence for each cause."""
+        return f"{REASONS[self.cause]}; its own log says more"
 
 
 ToMember = Enrol | Ask

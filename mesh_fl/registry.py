@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from mesh_fl.agent import Agent
 from mesh_fl.errors import AgentError
@@ -39,7 +40,7 @@ def build(name: str, config: dict[str, object]) -> Agent:
     Raises
     ------
     AgentError
-        If a field is unknown, missing or of the wrong type.
+        If a field is unknown, missing or of the wrong type, or the class is unfinished.
     """
     cls = agent_class(name)
     try:
@@ -50,6 +51,11 @@ def build(name: str, config: dict[str, object]) -> Agent:
             for problem in error.errors(include_url=False)
         ]
         raise AgentError("\n".join([f"agent {name} cannot be configured so:", *lines])) from None
+    except (PydanticUserError, TypeError) as error:
+        raise AgentError(
+            f"agent {name} cannot be made: expected a frozen dataclass with every mandatory "
+            f"method, found {str(error).splitlines()[0]}"
+        ) from error
 
 
 def config_of(agent: Agent) -> str:

@@ -17,10 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Rows, State
-from mesh_fl.errors import AgentError, ConfigError, EncryptionError, MeshError, ProtocolError
+from mesh_fl.errors import (
+    AgentError,
+    BudgetError,
+    ConfigError,
+    DataError,
+    EncryptionError,
+    LedgerError,
+    MeshError,
+    PrivacyError,
+)
 from mesh_fl.layout import unpack
 from mesh_fl.member import Member
-from mesh_fl.messages import Ask, Enrol, Pending, Refusal, Reply, ToMember, ToServer
+from mesh_fl.messages import Ask, Cause, Enrol, Pending, Refusal, Reply, ToMember, ToServer
 from mesh_fl.privacy.pipeline import (
     Cipher,
     Opened,
@@ -37,17 +46,30 @@ from mesh_fl.privacy.pipeline import (
 from mesh_fl.privacy.plan import Kind, Plan, Release
 from mesh_fl.seat import Seat
 
+CAUSES: tuple[tuple[type[MeshError], Cause, bool], ...] = (
+    (BudgetError, "budget", True),
+    (LedgerError, "ledger", True),
+    (EncryptionError, "key", False),
+    (PrivacyError, "plan", True),
+    (DataError, "data", True),
+    (AgentError, "agent", True),
+    # A full disk or an unreadable file can be mended while the server runs on.
+    (ConfigError, "setup", False),
+    (MeshError, "order", False),
+)
+"""What the server is told of an error, and whether it lasts; the first that fits."""
+
 
 def respond(message: ToMember, member: Member) -> ToServer:
-    """Answer whatever the server sent; what we refuse becomes a `Refusal` with its reason."""
+    """Answer whatever the server sent; an error becomes a `Refusal` without its words."""
     try:
         if isinstance(message, Enrol):
             return member.enrol(message)
         return client_turn(message, member)
     except MeshError as error:
-        # A full disk or an unreadable file can be mended while the server runs on.
-        lasting = not isinstance(error, ProtocolError | ConfigError)
-        return Refusal(reason=f"{member.name}: {error}"[:2000], lasting=lasting)
+        member.on_error(error)
+        cause, lasting = next((c, lasts) for kind, c, lasts in CAUSES if isinstance(error, kind))
+        return Refusal(cause=cause, lasting=lasting)
 
 
 def client_turn(ask: Ask, member: Member) -> Reply:
@@ -93,11 +115,17 @@ def catch_up(ask: Ask, seat: Seat) -> Opened | None:
 def rows_of(kind: Kind, seat: Seat) -> Rows:
     """Return what the seat's agent contributes or measures."""
     make = seat.agent.contribute if kind == "train" else seat.agent.measure
-    rows = make(seat.state, seat.dataset.data)
-    if rows.shape[0] != len(seat.records):
+    try:
+        rows = make(seat.state, seat.dataset.data)
+    except Exception as error:
         raise AgentError(
-            f"agent {seat.plan.agent}: expected one row for each of {len(seat.records)} records, "
-            f"got {rows.shape[0]} rows: run `mesh-sim check` on it"
+            f"{seat.name}: agent {seat.plan.agent} failed in {make.__name__}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if rows.shape[0] != seat.rows:
+        raise AgentError(
+            f"{seat.name}: agent {seat.plan.agent}: expected {seat.rows} rows from "
+            f"{make.__name__}, got {rows.shape[0]}: run `mesh-sim check` on it"
         )
     return rows
 

@@ -57,6 +57,10 @@ class Seat:
 
     Attributes
     ----------
+    rows : int
+        Rows that the agent must make: one a record, or one in all where the unit is the client.
+    cost_factor : int
+        How many times its cost a release is charged to each record.
     digest : str
         Of the model: the chain of the initial state and all integer totals so far.
     step : int
@@ -73,6 +77,8 @@ class Seat:
         agent: Agent,
         dataset: Dataset,
         records: RecordSet,
+        rows: int,
+        cost_factor: int,
         cipher: Cipher,
         blobs: Blobs,
     ) -> None:
@@ -82,6 +88,8 @@ class Seat:
         self.agent = agent
         self.dataset = dataset
         self.records = records
+        self.rows = rows
+        self.cost_factor = cost_factor
         self.cipher = cipher
         self._blobs = blobs
         self._initial = agent.init()

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from mesh_fl.errors import MeshError
 
@@ -87,6 +88,7 @@ class Narrator:
 
     def say(self, text: str, **facts: object) -> None:
         """Tell something once; the same sentence is not repeated."""
+        text = printable(text)
         with self._lock:
             if text == self._last:
                 return
@@ -110,6 +112,11 @@ class Narrator:
         self._progress.update(task.id, completed=done, total=total, description=text)
 
 
+def printable(text: str) -> str:
+    """Return text without control characters, by which others could forge what is shown here."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table for people: text to the left, everything else to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -117,7 +124,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         left = all(isinstance(row[number], str) for row in rows)
         table.add_column(column, justify="left" if left else "right")
     for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+        table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
     Console().print(table)
 
 

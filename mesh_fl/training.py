@@ -26,7 +26,7 @@ from mesh_fl.round import Split, fits, server_turn, settle, step_model
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
 
-MISFIT = Refusal(reason="its reply is not what was asked for: run the same version", lasting=True)
+MISFIT = Refusal(cause="reply", lasting=True)
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,13 @@ class Training:
     def run(self) -> Checkpoint:
         """Train until all rounds are done, no further attempt is affordable, or `stopped`."""
         self._save()
-        while self.checkpoint.status == "running" and not self.stopped():
-            if self.checkpoint.step == len(self.plan.schedule):
+        while not self.stopped() and (self.checkpoint.status == "running" or self._unsettled()):
+            if self._unsettled():
+                self.close()
+            elif self.checkpoint.step == len(self.plan.schedule):
                 self._end("finished", "all rounds are done")
             elif cohort := self._open_attempt():
                 self._attempt(cohort)
-        while self._unsettled() and not self.stopped():
-            self.close()
         return self.checkpoint
 
     def close(self) -> None:
@@ -154,7 +154,8 @@ class Training:
         self.checkpoint.cohort = ()
         outcome = server_turn(ask, replies, self.plan, self._cipher)
         if not isinstance(outcome, Pending):
-            self._dead(outcome)
+            # Nobody here is to blame for a sum that could not be opened.
+            self._dead(outcome if self.checkpoint.step == ask.step - 1 else ())
             return
         self.checkpoint.pending = outcome
         self.checkpoint.step += 1
@@ -180,7 +181,8 @@ class Training:
 
     def _gather(self) -> tuple[str, ...]:
         first = self.checkpoint.attempt == 0
-        ready, willing = self.enrolment.ready(), self.enrolment.candidates()
+        ready = self.enrolment.ready(enough=self.plan.survivors)
+        willing = self.enrolment.candidates()
         # Whoever refuses for good is not waited for.
         needed = max(self.plan.survivors, min(self.quorum, len(willing)) if first else 0)
         if len(ready) >= needed:
@@ -234,7 +236,20 @@ class Training:
         self.enrolment.note(strange)
         self.enrolment.lost([name for name in ask.cohort if name not in answers])
         self._current = set(replies)
+        if strange and not replies and all(one.cause == "key" for one in strange.values()):
+            self._drop_pending()
         return replies
+
+    def _drop_pending(self) -> None:
+        """Give up a sum that nobody can open: somebody sealed under another key."""
+        if self.checkpoint.pending is None:
+            return
+        if self.checkpoint.status == "finished":
+            self.checkpoint.status = "running"
+        self.checkpoint.pending = None
+        self.checkpoint.step -= 1
+        self.checkpoint.history.pop()
+        self._tell("dead", "the last sum cannot be opened by any member; its release is repeated")
 
     def _settle(self, replies: Mapping[str, Reply]) -> None:
         pending = self.checkpoint.pending
@@ -278,9 +293,9 @@ class Training:
         self._tell("round", f"{record.kind} with {members} members in {seconds:.2f} s")
 
     def _dead(self, missing: Collection[str]) -> None:
-        self.enrolment.lost(missing)
+        self.enrolment.strike(missing)
         self._save()
-        names = ", ".join(missing)
+        names = ", ".join(missing) or "anybody"
         why = f"attempt {self.checkpoint.attempt} is dead: nothing to add from {names}"
         self._tell("dead", why)
 

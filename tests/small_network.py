@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.errors import ConfigError, MeshError
 from mesh_fl.layout import Layout
 from mesh_fl.member import Member
 from mesh_fl.messages import Reply, ToMember, ToServer, decode, encode
@@ -102,8 +103,11 @@ class Fuse:
 @dataclass
 class FragileBlobs(dict[str, bytes]):
     fuse: Fuse = field(default_factory=Fuse)
+    full: bool = False
 
     def __setitem__(self, name: str, blob: bytes) -> None:
+        if self.full:
+            raise ConfigError("cannot write: No space left on device: free some space")
         with self.fuse.burn():
             super().__setitem__(name, blob)
 
@@ -138,6 +142,7 @@ class Home:
 
     def __post_init__(self) -> None:
         self.blobs, self.journal = FragileBlobs(self.fuse), FragileJournal(self.fuse)
+        self.errors: list[MeshError] = []
 
     @property
     def data(self) -> Data:
@@ -161,6 +166,7 @@ class Home:
             self.sealing_key,
             self.source,
             self.make_cipher,
+            on_error=self.errors.append,
         )
 
 

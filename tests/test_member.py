@@ -271,8 +271,9 @@ class Mean(Centre):
 
 
 class TestClientUnit:
-    def test_one_row_and_one_record_are_charged_whatever_the_table(self) -> None:
-        plan = plan_of(Mean(), survivors=4)
+    def test_a_record_pays_for_moving_the_row_from_one_side_to_the_other(self) -> None:
+        """Protecting the client with mu protects its records with 2 mu, four times mu squared."""
+        plan = plan_of(Mean(), epsilon=0.045)
         assert set(plan.caps.values()) == {1}
         options = {name: {"agent": Mean} for name in NAMES}
         network = Network(plan, member_options=options)
@@ -286,8 +287,15 @@ class TestClientUnit:
         )
         assert training.run().status == "finished"
         ledger = network.homes["ash"].ledger()
-        assert {c.records for c in ledger.charges} == {ledger.records("member", ["ash"]).digest}
-        assert ledger.spent(ledger.records("points", ["ash-0"])) == 0.0
+        assert [charge.step for charge in ledger.charges] == [1, 2, 3, 4]
+        spent = ledger.spent(ledger.records("points", ["ash-0"]))
+        assert spent == pytest.approx(4 * sum(plan.cost(kind) for kind in plan.schedule))
+        assert 0.08 < ledger.most_spent < 0.1
+
+    def test_a_plan_that_records_cannot_pay_fourfold_is_refused(self) -> None:
+        home = Home("ash", 0, agent=Mean)
+        with pytest.raises(BudgetError):
+            home.start().enrol(enrol_of(plan_of(Mean(), epsilon=0.06)))
 
 
 def test_a_member_does_not_show_its_keys() -> None:

@@ -1,3 +1,5 @@
+import contextlib
+
 import msgpack
 import pytest
 from hypothesis import given, settings
@@ -51,7 +53,7 @@ MESSAGES: dict[str, ToMember | ToServer] = {
     "first ask": ASK.model_copy(update={"pending": None, "state": b"model"}),
     "reply": REPLY,
     "last reply": REPLY.model_copy(update={"sealed": None}),
-    "refusal": Refusal(reason="no: ä", lasting=True),
+    "refusal": Refusal(cause="budget", lasting=True),
 }
 
 
@@ -92,10 +94,8 @@ def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
     whole = bytearray(encode(data.draw(st.sampled_from(list(MESSAGES.values())))))
     for _ in range(data.draw(st.integers(1, 3))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        decode(bytes(whole))
-    except ProtocolError as error:
-        assert str(error)
+    with contextlib.suppress(ProtocolError):
+        assert decode(bytes(whole)).type
 
 
 def packed(message: ToMember | ToServer, **fields: object) -> bytes:
@@ -139,7 +139,8 @@ WRONG: dict[str, tuple[ToMember | ToServer, dict[str, object], str]] = {
         "multiplier",
     ),
     "keys that are text": (MESSAGES["enrolled"], {"sealed_keys": {"ash": "key"}}, "sealed_keys"),
-    "a refusal that is long": (MESSAGES["refusal"], {"reason": "x" * 2001}, "reason"),
+    "a refusal in words": (MESSAGES["refusal"], {"reason": "Acme Ltd in row 3"}, "reason"),
+    "a refusal for another cause": (MESSAGES["refusal"], {"cause": "Acme Ltd"}, "cause"),
     "a refusal that may last": (MESSAGES["refusal"], {"lasting": 1}, "lasting"),
 }
 

@@ -1,7 +1,6 @@
 import itertools
 from collections.abc import Callable, Mapping
 
-
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -18,10 +17,11 @@ from small_network import (
 
 from mesh_fl.checkpoint import BLOB, Checkpoint
 from mesh_fl.errors import ConfigError
-from mesh_fl.messages import Ask, Enrol, Reply, ToMember, ToServer
-from mesh_fl.privacy.encryption import Bfv
+from mesh_fl.messages import Ask, Enrol, Enrolled, Reply, ToMember, ToServer
+from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.pipeline import Sealed
 from mesh_fl.privacy.plan import Policy
+from mesh_fl.round import respond
 
 
 def absent_from(step: int, *names: str) -> Callable[[Wire, Mapping[str, ToMember]], None]:
@@ -64,12 +64,14 @@ class TestUndisturbed:
     def test_a_measure_is_told_and_leaves_the_model_alone(self) -> None:
         network = Network(plan_of(rounds=1, measures=1))
         states: list[np.ndarray] = []
-        network.wire.change = lambda name, answer: (
-            states.append(network.wire.people[name].resume(answer.training).state["centre"])
-            if isinstance(answer, Reply)
-            else None,
-            answer,
-        )[1]
+
+        def note_state(name: str, answer: ToServer) -> ToServer:
+            if isinstance(answer, Reply):
+                seat = network.wire.people[name].resume(answer.training)
+                states.append(seat.state["centre"])
+            return answer
+
+        network.wire.change = note_state
         training = network.run()
         assert training.plan.schedule == ("train", "measure")
         after_training, after_measure = states[-6], states[-1]
@@ -172,7 +174,8 @@ class TestMissingMembers:
         assert training.checkpoint.status == "finished"
         assert network.attempts("ash") == []
         assert list(training.enrolment.excluded) == ["ash"]
-        assert any("ash refuses" in t and "epsilon = 0.1" in t for t in network.told("refused"))
+        assert any("ash refuses: it does not accept the plan" in t for t in network.told("refused"))
+        assert "epsilon = 0.1, our policy insists on 0.05" in str(network.homes["ash"].errors[0])
 
     def test_too_few_willing_members_end_the_training(self) -> None:
         strict = {name: {"policy": Policy(epsilon=0.05)} for name in ("ash", "birch")}
@@ -190,7 +193,8 @@ class TestMissingMembers:
         training = network.run()
         assert training.checkpoint.status == "exhausted"
         assert training.enrolment.excluded.keys() == set(NAMES[:5])
-        assert all("lifetime" in reason for reason in training.enrolment.excluded.values())
+        assert all("cannot pay" in reason for reason in training.enrolment.excluded.values())
+        assert all("lifetime" in str(home.errors[-1]) for home in network.homes.values())
         assert [network.attempts(name) for name in NAMES] == spent
 
 
@@ -329,6 +333,53 @@ class TestLiars:
         assert training.checkpoint.status == "finished"
 
 
+class TestForeignKeys:
+    @pytest.mark.parametrize("attempt", [1, 3, 4])
+    def test_a_sum_that_nobody_can_open_is_given_up_and_its_release_repeated(
+        self, attempt: int
+    ) -> None:
+        """One member sealed under another key; its last chance is the last release."""
+        network = Network(make_cipher=Bfv)
+        foreign = Bfv(network.plan.parameters, generate_key(network.plan.parameters))
+
+        def change(name: str, answer: ToServer) -> ToServer:
+            if name != "elm" or not isinstance(answer, Reply) or answer.attempt != attempt:
+                return answer
+            size = network.plan.release(network.plan.schedule[answer.step - 1]).dimension
+            garbage = foreign.encrypt(np.zeros(size, np.int64))
+            return answer_with(answer, sealed=Sealed(ciphertext=garbage))
+
+        network.wire.change = change
+        training = network.run()
+        check_invariants(network, training)
+        assert training.checkpoint.status == "finished"
+        assert training.state["steps"] == 3
+        assert any("cannot be opened by any member" in text for text in network.told("dead"))
+        assert [record.step for record in training.checkpoint.history] == [1, 2, 3, 4]
+
+    def test_a_member_whose_card_has_another_key_keeps_nobody_from_training(self) -> None:
+        network = Network(make_cipher=Bfv)
+        home = network.homes["birch"]
+        network.wire.people["birch"].sealing_key = X25519PrivateKey.generate()
+        polls = itertools.count()
+        network.options["stopped"] = lambda: next(polls) > 200
+        training = network.run()
+        assert training.checkpoint.status == "finished"
+        assert network.attempts("birch") == []
+        assert "sealed to our key" in str(home.errors[0])
+
+    def test_a_maker_that_seals_garbage_is_replaced(self) -> None:
+        network = Network(make_cipher=Bfv)
+        network.wire.change = lambda name, answer: (
+            answer_with(answer, sealed_keys={one: bytes(99) for one in answer.sealed_keys})
+            if name == "ash" and isinstance(answer, Enrolled) and answer.sealed_keys
+            else answer
+        )
+        training = network.run()
+        assert training.checkpoint.status == "finished"
+        assert network.attempts("elm") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
 class TestKilledServer:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     def test_killed_at_every_write_and_every_send(self, after: bool) -> None:
@@ -438,8 +489,6 @@ class TestKilledMember:
                 again = network.wire.people["elm"]
                 assert again.stored_reply(ask) is None
                 before = len(again.ledger.charges)
-                from mesh_fl.round import respond
-
                 reply = respond(ask, again)
                 assert isinstance(reply, Reply)
                 assert len(again.ledger.charges) == before
@@ -454,20 +503,10 @@ class TestKilledMember:
     def test_a_full_disk_delays_a_member_and_does_not_bar_it(self) -> None:
         network = Network(plan_of(rounds=6, spares=3))
         blobs = network.homes["elm"].blobs
-        full = {"on": False}
-        original = type(blobs).__setitem__
-
-        class FullBlobs(type(blobs)):  # type: ignore[misc]
-            def __setitem__(self, name: str, blob: bytes) -> None:
-                if full["on"]:
-                    raise ConfigError("cannot write: No space left on device")
-                original(self, name, blob)
-
-        blobs.__class__ = FullBlobs
 
         def before(wire: Wire, messages: Mapping[str, ToMember]) -> None:
             steps = [m.step for m in messages.values() if isinstance(m, Ask)]
-            full["on"] = max(steps, default=0) in (2, 3) or (full["on"] and not steps)
+            blobs.full = max(steps, default=0) in (2, 3) or (blobs.full and not steps)
 
         network.wire.before = before
         training = network.run()

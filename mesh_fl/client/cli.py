@@ -127,7 +127,7 @@ def budget(home: HomeArgument, as_json: AsJson = False) -> None:
 
     Example: mesh-client budget ~/mesh
     """
-    ledger = Home(home).ledger()
+    ledger = Home(home).ledger(writable=False)
     policy = ledger.policy
     trainings: dict[tuple[str, str], list[float]] = {}
     for charge in ledger.charges:

@@ -1,6 +1,7 @@
 """Data in: one table file becomes checked records, and every bad row is named."""
 
 import sys
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -160,7 +161,7 @@ class _Kept:
 
 
 def _id_text(cell: object) -> str:
-    """Return a record id as text: 0012 stays 0012, and a whole number is written in decimal."""
+    """Return a record id as text: 0012 stays 0012, whole numbers in decimal, one Unicode form."""
     if isinstance(cell, Decimal) and cell == cell.to_integral_value():
         cell = int(cell)
     text = word_of(cell)
@@ -170,7 +171,7 @@ def _id_text(cell: object) -> str:
         raise DataError(f"expected text or a whole number, found a {type(cell).__name__}")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError("expected a record id in Unicode, found half a surrogate pair")
-    return text
+    return unicodedata.normalize("NFKC", text)
 
 
 def _check_columns(

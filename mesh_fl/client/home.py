@@ -149,11 +149,13 @@ class Home:
         write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         return card
 
-    def ledger(self) -> Ledger:
+    def ledger(self, *, writable: bool = True) -> Ledger:
         """Open the ledger; it is checked from the first line to the last."""
         key = _read(self._private(LEDGER_KEY))
         journal = FileJournal(self.path / "ledger.jsonl")
-        return Ledger(journal, Folder(self.path / "ledger"), key, self.settings.privacy.policy())
+        policy = self.settings.privacy.policy()
+        blobs = Folder(self.path / "ledger")
+        return Ledger(journal, blobs, key, policy, writable=writable)
 
     def blobs(self) -> Folder:
         """Return the folder of consents, models and replies."""

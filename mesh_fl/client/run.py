@@ -70,6 +70,7 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         models = Models(lambda card: _told_model(narrator, card))
         models.resume(member)
         member.on_model = models.take
+        member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
         connection = ["connecting"]
 
         def on_state(sentence: str) -> None:
@@ -103,13 +104,13 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
 def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToServer]:
     def answer(message: ToMember) -> ToServer:
         reply = respond(message, member)
-        if isinstance(reply, Refusal):
-            narrator.say(f"refused: {reply.reason}", kind="refused")
-        elif isinstance(message, Ask) and message.phase != "close":
+        if isinstance(reply, Refusal) or not isinstance(message, Ask):
+            return reply
+        if message.phase != "close":
             steps = len(member.resume(message.training).plan.schedule)
             text = f"contributed to release {message.step}"
             narrator.progress(text, message.step, steps, kind="contributed")
-        elif isinstance(message, Ask):
+        else:
             narrator.say("training is over; the last model is here", kind="closed")
         return reply
 

@@ -8,6 +8,7 @@ from fastapi import Body, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -40,8 +41,12 @@ def make_api(
         The address that is served; requests that name another host are refused, so that no web
         page can reach this interface through the browser of somebody here.
     """
-    api = FastAPI(title="mesh_fl member", description="Answers from models that stay here.")
-    api.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", host])
+    api = FastAPIOffline(
+        title="mesh_fl member",
+        description="Answers from models that stay here.",
+        redoc_url=None,
+    )
+    api.add_middleware(TrustedHostMiddleware, allowed_hosts=local_hosts(host))
     api.middleware("http")(_refuse_large)
     api.exception_handler(MeshError)(_as_json)
     api.exception_handler(RequestValidationError)(_no_object)
@@ -50,6 +55,11 @@ def make_api(
     api.get("/health", tags=["member"])(health)
     api.openapi = lambda: _described(api, agents, models)  # type: ignore[method-assign]
     return api
+
+
+def local_hosts(host: str) -> list[str]:
+    """Return the names by which this machine may be asked."""
+    return ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
 
 
 def path_of(name: str, cls: type[Agent]) -> str:

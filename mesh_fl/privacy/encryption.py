@@ -259,9 +259,10 @@ class Bfv:
         cipher = seal.Ciphertext()
         with _refusal("a ciphertext under these parameters"):
             file.load(cipher, _context(self.parameters), block)
-        if cipher.size() != 2:
+        if cipher.size() != 2 or cipher.is_ntt_form():
             raise EncryptionError(
-                f"expected a ciphertext of 2 polynomials, found {cipher.size()}; refuse the sender"
+                "expected a BFV ciphertext of 2 polynomials in coefficient form, found "
+                f"{cipher.size()}, NTT form: {cipher.is_ntt_form()}; refuse the sender"
             )
         return cipher
 

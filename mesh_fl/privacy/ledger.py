@@ -92,6 +92,8 @@ class Ledger:
         Local secret that seals lines and hashes record ids.
     policy : Policy
         The lifetime budget; fixed by the first start, and refused if it becomes laxer later.
+    writable : bool
+        False to look at a ledger that another process may be writing.
 
     Guarantee
     ---------
@@ -106,7 +108,16 @@ class Ledger:
         If a line was altered, the ledger was cut short, or the policy became laxer.
     """
 
-    def __init__(self, journal: Journal, blobs: Blobs, key: bytes, policy: Policy) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        blobs: Blobs,
+        key: bytes,
+        policy: Policy,
+        *,
+        writable: bool = True,
+    ) -> None:
+        self._writable = writable
         self._journal = journal
         self._blobs = blobs
         self._key = key
@@ -158,6 +169,8 @@ class Ledger:
         """
         if charge.records != records.digest:
             raise LedgerError("the charge names another record set than the one handed over")
+        if not charge.cost > 0 or not self._writable:
+            raise LedgerError("a charge needs a cost above 0 and a ledger opened for writing")
         last = self.last(charge.training)
         if last is not None and charge.position <= last.position:
             return self._again(charge, last)
@@ -255,14 +268,15 @@ class Ledger:
         links = [GENESIS]
         for number, text in enumerate(lines, start=1):
             links.append(self._read(number, text, links[-1]))
-        remembered = self._blobs.get("head", links[-1].encode()).decode(errors="replace")
-        if remembered not in links[-2:]:
+        # Only the first line can be there before a head was ever kept.
+        head = self._blobs.get("head", b"" if len(lines) > 1 else links[-1].encode())
+        if head.decode(errors="replace") not in links[-2:]:
             raise LedgerError(
                 f"the ledger ends after {len(lines)} lines, but a later line was written once: it "
                 "was cut short or replaced by an older copy; put the newest copy back"
             )
         self._head = links[-1]
-        if not lines:
+        if not lines and self._writable:
             self._append("policy", self.policy.model_dump(mode="json"))
 
     def _read(self, number: int, text: bytes, previous: str) -> str:

@@ -299,4 +299,4 @@ def budget_of(epsilon: float, delta: float) -> float:
 
 def largest_delta(caps: dict[str, int]) -> float:
     """Return the largest delta that still means something for so many records."""
-    return min(1e-5, 1 / (10 * sum(caps.values())))
+    return min(1e-5, 1 / (10 * max(1, sum(caps.values()))))

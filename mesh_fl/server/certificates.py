@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mesh_fl.store import write_durably
 CA_DAYS = 3650
 SERVER_DAYS = 397
 BACKDATED = datetime.timedelta(minutes=5)
+HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 
 def make_certificates(home: Path, network: str, hosts: Sequence[str]) -> None:
@@ -29,6 +31,11 @@ def make_certificates(home: Path, network: str, hosts: Sequence[str]) -> None:
         Name in the authority's certificate.
     hosts : sequence of str
         Names and addresses that members connect to.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is none.
     """
     ca_key, server_key = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
     ca = _authority(network, ca_key)
@@ -48,6 +55,8 @@ def renew_server_certificate(home: Path, hosts: Sequence[str]) -> None:
         raise ConfigError(f"cannot read the authority in {home}: {error}") from None
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{home / 'ca.key'}: expected an EC key")
+    if ca_key.public_key() != ca.public_key():
+        raise ConfigError(f"{home / 'ca.key'} is not the key of ca.crt: put the right one back")
     server_key = ec.generate_private_key(ec.SECP384R1())
     server = _server(ca, ca_key, server_key, hosts)
     write_durably(home / "server.key", _private(server_key))
@@ -82,12 +91,13 @@ def _server(
     key: ec.EllipticCurvePrivateKey,
     hosts: Sequence[str],
 ) -> x509.Certificate:
+    names = [_host(host) for host in hosts]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:64])])
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     return (
         _builder(name, ca.subject, key.public_key(), SERVER_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(authority, critical=False)
         .sign(ca_key, hashes.SHA384())
@@ -113,6 +123,10 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        if not HOST_NAME.fullmatch(host):
+            raise ConfigError(
+                f"expected a host name or address such as mesh.example.org, found {host!r}"
+            ) from None
         return x509.DNSName(host)
 
 

@@ -68,7 +68,11 @@ def renew(
 
 @members_app.command("add")
 def members_add(
-    home: HomeArgument, cards: Annotated[list[Path], typer.Argument(help="Members' card.json.")]
+    home: HomeArgument,
+    cards: Annotated[list[Path], typer.Argument(help="Members' card.json.")],
+    replace: Annotated[
+        bool, typer.Option(help="Let a known name have a new key: its home was lost.")
+    ] = False,
 ) -> None:
     """Register members by the cards that they made; a running server lets them in at once.
 
@@ -78,7 +82,7 @@ def members_add(
     load_settings(home)
     for path in cards:
         card = Card.read(path)
-        members.add(card)
+        members.add(card, replace=replace)
         typer.echo(f"registered {card.name}, at most {card.cap} records")
 
 

@@ -14,6 +14,7 @@ from mesh_fl.messages import Enrolled, Refusal, Reply, ToMember, ToServer, decod
 from mesh_fl.server.members import Members
 from mesh_fl.server.superlink import SuperLink
 
+NO_ANSWER = Refusal(cause="reply", lasting=False)
 RESEND_S = 10.0
 """A member that restarts never sees what its dead process had taken: it is sent again."""
 
@@ -86,12 +87,9 @@ class FlowerExchange:
         self._up_bytes += len(blob)
         try:
             answer = decode(blob)
-        except ProtocolError as error:
-            reason = reply.error.reason if reply.has_error() else str(error)
-            return Refusal(reason=f"no readable answer: {reason}"[:2000], lasting=False)
-        if isinstance(answer, Enrolled | Reply | Refusal):
-            return answer
-        return Refusal(reason=f"no answer, but {answer.type!r}", lasting=False)
+        except ProtocolError:
+            return NO_ANSWER
+        return answer if isinstance(answer, Enrolled | Reply | Refusal) else NO_ANSWER
 
     def _follow(self) -> Mapping[str, Card]:
         """Let in whom the operator added since, and out whom it removed; return who is in."""

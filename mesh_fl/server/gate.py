@@ -22,6 +22,8 @@ ACTIVATE = "/v1/fleet/activate-node"
 DEACTIVATE = "/v1/fleet/deactivate-node"
 PUSH_MESSAGES = "/v1/fleet/push-messages"
 CONFIRM = "/v1/fleet/confirm-message-received"
+PUSH_OBJECT = "/v1/fleet/push-object"
+ENVELOPE_BYTES = 64 * 2**10
 OPEN_PATHS = frozenset(
     {
         ACTIVATE,
@@ -30,7 +32,7 @@ OPEN_PATHS = frozenset(
         CONFIRM,
         "/v1/fleet/send-node-heartbeat",
         "/v1/fleet/pull-messages",
-        "/v1/fleet/push-object",
+        PUSH_OBJECT,
         "/v1/fleet/pull-object",
     }
 )
@@ -85,7 +87,7 @@ class Gate:
             return
         try:
             node_id = self._admit(scope)
-            body = await self._read(receive)
+            body = await self._read(scope["path"], receive)
             if reason := self._may(scope["path"], node_id, body):
                 raise HTTPException(403, reason)
         except HTTPException as refusal:
@@ -104,8 +106,8 @@ class Gate:
         if scope["method"] != "POST" or path not in OPEN_PATHS or _spelling(scope) != path:
             raise HTTPException(403, "Only members may enter, and only by the Fleet API.")
         headers = Headers(scope=scope)
-        if _declared_bytes(headers) > self._body_limit_bytes:
-            raise HTTPException(413, self._too_large())
+        if _declared_bytes(headers) > self._limit_bytes(path):
+            raise HTTPException(413, self._too_large(path))
         public_pem = _decoded(headers, PUBLIC_KEY_HEADER)
         node_id = self._node_of(public_pem)
         if node_id is None or not _signed_by(public_pem, headers):
@@ -114,7 +116,11 @@ class Gate:
             raise HTTPException(409, "This client is not the active one for its key.")
         return node_id
 
-    async def _read(self, receive: Receive) -> bytes:
+    def _limit_bytes(self, path: str) -> int:
+        """Only objects are large; all else is parsed at once, while everybody waits."""
+        return self._body_limit_bytes if path == PUSH_OBJECT else ENVELOPE_BYTES
+
+    async def _read(self, path: str, receive: Receive) -> bytes:
         body = bytearray()
         while True:
             try:
@@ -122,13 +128,13 @@ class Gate:
             except TimeoutError:
                 raise HTTPException(408, "The request body stopped arriving.") from None
             body += part.get("body", b"")
-            if len(body) > self._body_limit_bytes:
-                raise HTTPException(413, self._too_large())
+            if len(body) > self._limit_bytes(path):
+                raise HTTPException(413, self._too_large(path))
             if not part.get("more_body", False):
                 return bytes(body)
 
-    def _too_large(self) -> str:
-        return f"A request body may have at most {self._body_limit_bytes} bytes."
+    def _too_large(self, path: str) -> str:
+        return f"A request body may have at most {self._limit_bytes(path)} bytes here."
 
     def _watch(self, scope: Scope, node_id: int, send: Send) -> Send:
         """Note which client holds a key.

@@ -39,14 +39,27 @@ class Members:
                     raise
         return self._known[1]
 
-    def add(self, card: Card) -> None:
-        """Register a member, or replace the card of one.
+    def add(self, card: Card, *, replace: bool = False) -> None:
+        """Register a member, or renew the card of one.
+
+        Parameters
+        ----------
+        card : Card
+            Verified.
+        replace : bool
+            Whether a known name may change hands: anybody can sign a card with any name.
 
         Raises
         ------
         ConfigError
-            If another member already has this identity.
+            If another member has this identity, or this name has another identity.
         """
+        known = self.cards().get(card.name)
+        if known is not None and known.identity != card.identity and not replace:
+            raise ConfigError(
+                f"{card.name} is registered with another key: make sure that this card is theirs, "
+                "then add it with --replace"
+            )
         for other in self.cards().values():
             if other.name != card.name and other.identity == card.identity:
                 raise ConfigError(

@@ -1,5 +1,6 @@
 """How a training went, for people and programs."""
 
+from math import isfinite
 from statistics import median
 
 from pydantic import BaseModel
@@ -52,7 +53,7 @@ class Report(BaseModel):
 
 def report_of(checkpoint: Checkpoint) -> Report:
     """Return the figures of a checkpoint."""
-    plan, history = checkpoint.plan, checkpoint.history
+    plan, history = checkpoint.plan, [_finite(record) for record in checkpoint.history]
     measured = [record.scores for record in history if record.scores]
     return Report(
         training=checkpoint.training,
@@ -85,6 +86,12 @@ def show_report(report: Report) -> None:
         ["measured under noise", scores or "nothing"],
     ]
     show_table(f"training {report.training[:8]} of {report.agent}", ["", ""], rows)
+
+
+def _finite(record: RoundRecord) -> RoundRecord:
+    """Leave out scores that noise has made undefined: JSON has no word for them."""
+    scores = {name: value for name, value in record.scores.items() if isfinite(value)}
+    return record.model_copy(update={"scores": scores})
 
 
 def _median(values: list[float]) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint
@@ -141,7 +142,8 @@ def _narrate(narrator: Narrator, event: Event) -> None:
 
 
 def _status_api(settings: ServerSettings, exchange: FlowerExchange, training: Training) -> FastAPI:
-    api = FastAPI(title=f"mesh_fl network {settings.name}", description="For the operator only.")
+    api = FastAPI(title=f"mesh_fl network {settings.name}", docs_url=None, redoc_url=None)
+    api.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])
 
     @api.get("/status")
     def status() -> Status:

@@ -25,6 +25,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.listen import bind
+from mesh_fl.server.deadline import DeadlineProtocol
 from mesh_fl.server.flower_private import (
     FLOWER_LOGGER,
     FLWR_IN_MEMORY_DB_NAME,
@@ -122,6 +123,7 @@ class SuperLink:
                 log_level="warning",
                 access_log=False,
                 timeout_keep_alive=75,
+                http=DeadlineProtocol,
                 timeout_graceful_shutdown=1,
             )
         )

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data, State
 from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
 from mesh_fl.messages import ToMember, ToServer
+from mesh_fl.privacy.accounting import epsilon_of, mu_of
 from mesh_fl.privacy.encryption import Bfv, Parameters
 from mesh_fl.privacy.ledger import Ledger
 from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
@@ -161,9 +163,14 @@ def simulate(
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    AgentError
+        If the agent fails, with the member and the stage.
     """
     policy = Policy(
-        epsilon=plan.epsilon,
+        epsilon=_promised_to_records(plan),
         delta=plan.delta,
         survivors=plan.survivors,
         colluders=plan.colluders,
@@ -181,8 +188,22 @@ def simulate(
         quorum=len(people),
         make_cipher=make_cipher,
     )
+    for member in people.values():
+        member.on_error = _raise_agent_errors
     checkpoint = training.run()
     return Outcome(checkpoint, training.state, people)
+
+
+def _promised_to_records(plan: Plan) -> float:
+    """Return the epsilon of a record: a plan whose unit is the client promises its records less."""
+    if plan.unit == "record":
+        return plan.epsilon
+    return epsilon_of(2 * mu_of(plan.epsilon, plan.delta), plan.delta)
+
+
+def _raise_agent_errors(error: MeshError) -> None:
+    if isinstance(error, AgentError):
+        raise error
 
 
 def _source(seed: int | None, number: int) -> Source:

@@ -101,12 +101,15 @@ class Process:
             if line.startswith("{") and line.endswith("\n"):
                 yield json.loads(line)
 
-    def await_event(self, kind: str, timeout_s: float = 45, **facts: object) -> Event:
+    def await_event(
+        self, kind: str, timeout_s: float = 45, text_with: str = "", **facts: object
+    ) -> Event:
         """Wait until it tells something, and give that event."""
         deadline = time.monotonic() + timeout_s
         while True:
             for event in self.events():
-                if event.get("kind") == kind and facts.items() <= event.items():
+                fits = event.get("kind") == kind and facts.items() <= event.items()
+                if fits and text_with in str(event["text"]):
                     return event
             ended = self.status is not None
             assert not ended, f"ended with {self.status} before {kind}:\n{self.out}{self.err}"

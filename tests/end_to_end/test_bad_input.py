@@ -463,7 +463,7 @@ def small_files():
 @pytest.mark.parametrize("prepare", [full_disk, small_files])
 def test_a_full_disk_stops_a_client_before_anything_is_lost(pristine, home, prepare):
     message = refused_start(pristine, home, prepare=prepare)
-    assert f"cannot write {home / 'ledger.jsonl'}" in message
+    assert f"cannot write {home / 'ledger'}" in message
     assert json.loads(pristine.call(CLIENT, "budget", home, "--json"))["spent"] == 0
 
 
@@ -546,5 +546,3 @@ def test_a_damaged_training_is_refused_by_the_server(trained, tmp_path):
     server = spoilt_copy(trained[0].server, tmp_path / "server")
     (server / "training" / "training").write_bytes(b"rubbish")
     assert "cannot be read" in refused(trained[0], SERVER, "start", server)
-
-

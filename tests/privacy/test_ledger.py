@@ -146,7 +146,7 @@ class TestReplays:
     def test_a_charge_has_to_name_the_records_that_pay(self, home: Home) -> None:
         records = home.ledger.records("customers", ["c"])
         other = home.ledger.records("customers", ["d"])
-        with pytest.raises(LedgerError, match="another record set"):
+        with pytest.raises(LedgerError, match="its own record set"):
             home.ledger.charge(charge_of(records, 4), other)
 
     def test_another_training_counts_from_one(self, home: Home) -> None:
@@ -154,6 +154,26 @@ class TestReplays:
         assert home.charge(4)
         assert home.ledger.last("t2") == home.ledger.charges[3]
         assert home.ledger.last("t3") is None
+
+
+class TestFreeRides:
+    @pytest.mark.parametrize("cost", [0.0, -TINY, math.nan])
+    def test_a_charge_costs_something(self, home: Home, cost: float) -> None:
+        with pytest.raises(LedgerError, match="needs a cost"):
+            home.charge(4, cost=cost)
+        assert len(home.open().charges) == 3
+
+    def test_a_ledger_to_look_at_cannot_be_charged(self, home: Home) -> None:
+        text, blobs = home.journal.read(), dict(home.blobs)
+        looked_at = Ledger(home.journal, home.blobs, KEY, POLICY, writable=False)
+        records = looked_at.records("customers", ["a", "b"])
+        assert looked_at.spent(records) == pytest.approx(3 * TINY)
+        with pytest.raises(LedgerError, match="writable"):
+            looked_at.charge(charge_of(records, 4), records)
+        assert (home.journal.read(), home.blobs) == (text, blobs)
+        empty = MemoryJournal()
+        Ledger(empty, {}, KEY, POLICY, writable=False)
+        assert empty.read() == b""
 
 
 class TestDamage:
@@ -212,6 +232,12 @@ class TestDamage:
     def test_a_deleted_last_line_is_noticed_by_the_head(self, home: Home) -> None:
         with pytest.raises(LedgerError, match="ends after 3 lines, but a later line was written"):
             home.reopened_with(home.lines[:-1])
+
+    def test_a_lost_head_is_noticed(self, home: Home) -> None:
+        """Or cutting the ledger short would take no more than deleting two things."""
+        del home.blobs["head"]
+        with pytest.raises(LedgerError, match="cut short"):
+            home.open()
 
     def test_an_empty_or_absent_ledger_is_noticed_by_the_head(self, home: Home) -> None:
         with pytest.raises(LedgerError, match="ends after 0 lines"):

@@ -1,0 +1,236 @@
+import json
+import stat
+import tomllib
+
+import pytest
+from conftest import new_key
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from mesh_fl.card import Card
+from mesh_fl.client.home import CARD, IDENTITY, LEDGER_KEY, SEALING, Home
+from mesh_fl.client.run import open_member
+from mesh_fl.client.settings import FILE, ClientSettings, load_settings
+from mesh_fl.errors import ConfigError, LedgerError, NetworkError
+from mesh_fl.store import locked
+
+KEYS = (IDENTITY, SEALING, LEDGER_KEY)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "homes" / "acme"
+
+
+@pytest.fixture
+def home(path):
+    return make(path)
+
+
+def make(path, name="acme", server="mesh.example.org:9443", cap=256, ca=None):
+    return Home.create(path, name, server, cap, ca)
+
+
+def test_a_new_home_is_its_owners_alone(home):
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
+    for name in KEYS:
+        assert stat.S_IMODE((home.path / name).stat().st_mode) == 0o600
+
+
+def test_a_new_home_has_all_that_a_member_needs(home):
+    assert home.settings == load_settings(home.path)
+    assert (home.settings.name, home.settings.server) == ("acme", "mesh.example.org:9443")
+    assert (home.settings.tables, home.settings.agents) == ({}, {})
+    assert home.settings.privacy.policy() == home.ledger().policy
+    assert home.card.cap == 256
+    member = open_member(home)
+    assert member.name == "acme"
+    assert member.ledger.charges == ()
+
+
+def test_the_template_says_what_holds_when_it_says_nothing(home):
+    told = tomllib.loads((home.path / FILE).read_text())
+    silent = ClientSettings(name="acme", server="mesh.example.org:9443")
+    assert told["serve"] == silent.serve.model_dump()
+    assert told["privacy"] == silent.privacy.model_dump()
+
+
+def test_the_example_in_the_template_is_sound(home):
+    text = (home.path / FILE).read_text()
+    lines = [line.removeprefix("# ") for line in text.splitlines()[1:] if line != "#"]
+    start = next(n for n, line in enumerate(lines) if line.startswith("[tables."))
+    active = [line for line in text.splitlines() if not line.startswith("#")]
+    (home.path / FILE).write_text("\n".join([*active, *lines[start:]]))
+    found = load_settings(home.path)
+    assert found.tables["customers"].path == home.path / "customers.csv"
+    assert found.agents["health"].table == "customers"
+
+
+def test_the_networks_certificate_is_copied(path, tmp_path):
+    (tmp_path / "theirs.crt").write_text("certificate")
+    assert make(path, ca=tmp_path / "theirs.crt").settings.ca.read_text() == "certificate"
+
+
+@pytest.mark.parametrize("left", KEYS)
+def test_keys_are_never_overwritten(home, left):
+    """A new ledger key would make the ledger of an older home unreadable."""
+    for name in KEYS:
+        if name != left:
+            (home.path / name).unlink()
+    before = (home.path / left).read_bytes()
+    with pytest.raises(ConfigError, match="already holds a member's keys"):
+        make(home.path)
+    assert (home.path / left).read_bytes() == before
+
+
+def test_settings_that_were_there_are_kept(path):
+    path.mkdir(parents=True)
+    text = 'name = "acme"\nserver = "127.0.0.1:1"\n'
+    (path / FILE).write_text(text)
+    make(path)
+    assert (path / FILE).read_text() == text
+
+
+def test_two_homes_share_no_key(home, tmp_path):
+    other = make(tmp_path / "other")
+    for name in (*KEYS, CARD):
+        assert (home.path / name).read_bytes() != (other.path / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "a b", "-a", "a_b", 'a"', "a" * 64, "a\n", "é"])
+def test_a_name_that_is_none_is_refused(path, name):
+    with pytest.raises(ConfigError, match="--name: expected small letters"):
+        make(path, name=name)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "server", ["", "mesh", ":1", "mesh:", "mesh:port", 'a"b:1', "a b:1", "mesh:1\n", "a#b:1"]
+)
+def test_an_address_that_is_none_is_refused(path, server):
+    with pytest.raises((ConfigError, NetworkError), match="HOST:PORT"):
+        make(path, server=server)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("server", ["mesh:1", "127.0.0.1:9443", "[::1]:9443", "a-b.c.org:65535"])
+def test_an_address_is_kept(path, server):
+    assert make(path, server=server).settings.server == server
+
+
+@pytest.mark.parametrize("cap", [0, -1, 10**12 + 1])
+def test_a_cap_that_is_none_is_refused(home, path, tmp_path, cap):
+    with pytest.raises(ConfigError, match="--cap: expected a number of records"):
+        make(tmp_path / "other", cap=cap)
+    before = (path / CARD).read_bytes()
+    with pytest.raises(ConfigError, match="--cap"):
+        home.renew_card(cap)
+    assert (path / CARD).read_bytes() == before
+
+
+def test_a_certificate_that_is_not_there_makes_no_home(path, tmp_path):
+    with pytest.raises(ConfigError, match="cannot read"):
+        make(path, ca=tmp_path / "nothing")
+    assert not list(path.glob("*"))
+
+
+def test_a_renewed_card_has_the_same_keys(home):
+    before, after = Card.read(home.path / CARD), home.renew_card(512)
+    assert after.cap == 512
+    assert (after.identity, after.sealing) == (before.identity, before.sealing)
+    assert Card.read(home.path / CARD) == after == home.card
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [(IDENTITY, "identity.key"), (SEALING, "sealing.key"), (FILE, "the name in")]
+)
+def test_what_is_not_the_cards_is_refused(home, tmp_path, name, part):
+    other = make(tmp_path / "other", name="other")
+    (home.path / name).write_bytes((other.path / name).read_bytes())
+    with pytest.raises(ConfigError, match=f"{part}.*is not the one that card.json was made for"):
+        open_member(Home(home.path))
+
+
+def test_another_members_ledger_key_is_refused(home, tmp_path):
+    home.ledger()
+    other = make(tmp_path / "other", name="other")
+    (home.path / LEDGER_KEY).write_bytes((other.path / LEDGER_KEY).read_bytes())
+    with pytest.raises(LedgerError, match="line 1 of the ledger was altered"):
+        open_member(Home(home.path))
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o777])
+def test_a_key_that_others_may_touch_is_refused(home, name, mode):
+    (home.path / name).chmod(mode)
+    with pytest.raises(ConfigError, match=f"chmod 600 .*{name}"):
+        open_member(Home(home.path))
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_stricter_mode_is_fine(home, name):
+    (home.path / name).chmod(0o400)
+    assert open_member(Home(home.path)).name == "acme"
+
+
+@pytest.mark.parametrize("name", [*KEYS, CARD, FILE])
+def test_a_missing_file_is_named(home, name):
+    (home.path / name).unlink()
+    with pytest.raises(ConfigError, match=name):
+        open_member(Home(home.path))
+
+
+@pytest.mark.parametrize("name", [IDENTITY, SEALING])
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----"])
+def test_a_damaged_key_is_named(home, name, content):
+    (home.path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=f"{name} is no private key"):
+        open_member(Home(home.path))
+
+
+def test_an_encrypted_key_is_refused(home):
+    from cryptography.hazmat.primitives import serialization
+
+    blob = new_key().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    (home.path / IDENTITY).write_bytes(blob)
+    with pytest.raises(ConfigError, match="no private key"):
+        open_member(Home(home.path))
+
+
+def test_a_key_on_another_curve_is_refused(home):
+    from mesh_fl.client.home import _pem
+
+    (home.path / IDENTITY).write_bytes(_pem(ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(ConfigError, match="expected an EC P-384 key"):
+        open_member(Home(home.path))
+    (home.path / IDENTITY).write_bytes(_pem(X25519PrivateKey.generate()))
+    with pytest.raises(ConfigError, match="expected an EC P-384 key"):
+        open_member(Home(home.path))
+
+
+@pytest.mark.parametrize(("field", "value"), [("cap", 257), ("name", "other"), ("signature", "")])
+def test_a_card_changed_by_hand_is_refused(home, field, value):
+    card = json.loads((home.path / CARD).read_text())
+    (home.path / CARD).write_text(json.dumps({**card, field: value}))
+    with pytest.raises(ConfigError, match="changed after it was signed"):
+        open_member(Home(home.path))
+
+
+def test_a_home_is_held_by_one_process(home):
+    with locked(home.path):
+        with pytest.raises(ConfigError, match="in use by another process"), locked(home.path):
+            pytest.fail("two processes hold one home")
+    with locked(home.path):
+        pass
+
+
+def test_no_secret_is_shown(home):
+    home.ledger()
+    shown = repr(home) + repr(home.settings) + repr(open_member(home))
+    assert (home.path / LEDGER_KEY).read_bytes().hex() not in shown
+    assert repr((home.path / LEDGER_KEY).read_bytes())[2:-1] not in shown
+    assert "PRIVATE" not in shown
