@@ -126,13 +126,18 @@ class Enrolment:
         if not lacking.keys() & set(names):
             return True
         holders = (self.candidates() & self.exchange.connected()) - lacking.keys()
-        makers = (holders if held else set(names)) - self._distrusted
-        return any(self._seal(name, lacking) for name in sorted(makers))
+        makers = holders if held else set(names)
+        # Once everybody was tried, all are tried again: keys and cards are mended in between.
+        trusted = makers - self._distrusted or makers
+        return any(self._seal(name, lacking) for name in sorted(trusted))
 
     def _replace_bad_keys(self, answers: Mapping[str, ToServer]) -> None:
-        """Before the first attempt, drop a key that a member cannot open, and its maker's word."""
+        """Before the first attempt, drop a key that most cannot open, and its maker's word."""
         unopened = [a for a in answers.values() if isinstance(a, Refusal) and a.cause == "key"]
-        if unopened and self.checkpoint.attempt == 0 and self._maker is not None:
+        # One that others can open is not to blame: the key of whoever cannot is another than its
+        # card says.
+        opened = self.enrolled - {self._maker}
+        if self.checkpoint.attempt == 0 and self._maker and len(unopened) > len(opened):
             self._distrusted.add(self._maker)
             self.refused(self._maker, "the key that it sealed cannot be opened by others")
             self.checkpoint.sealed_keys.clear()

@@ -141,7 +141,8 @@ class Training:
         self._closed |= replies.keys()
         if before is not None and self.checkpoint.pending is None:
             self._save()
-            self._tell("closed", f"{len(replies)} members hold the last model")
+            if replies:
+                self._tell("closed", f"{len(replies)} members hold the last model")
 
     def _attempt(self, cohort: tuple[str, ...]) -> None:
         began, traffic = time.monotonic(), self.exchange.traffic
@@ -236,7 +237,9 @@ class Training:
         self.enrolment.note(strange)
         self.enrolment.lost([name for name in ask.cohort if name not in answers])
         self._current = set(replies)
-        if strange and not replies and all(one.cause == "key" for one in strange.values()):
+        unopened = [name for name, answer in strange.items() if answer.cause == "key"]
+        # Whoever is silent may have opened it, and could never go back.
+        if len(unopened) == len(ask.cohort) >= self.plan.survivors:
             self._drop_pending()
         return replies
 

@@ -319,9 +319,9 @@ def check_invariants(network: Network, training: Training) -> None:
         for block, value in training.state.items():
             np.testing.assert_allclose(seat.state[block], value, rtol=0, atol=1e-6)
     assert all(len(sealed) == 1 for sealed in network.wire.sealed.values())
-    assert len({blob for sealed in network.wire.sealed.values() for blob in sealed}) == len(
-        network.wire.sealed
-    )
+    # A measure in the clear is one number: two members may well agree on it by chance.
+    sealed = [blob for blobs in network.wire.sealed.values() for blob in blobs if len(blob) > 8]
+    assert len(set(sealed)) == len(sealed)
 
 
 def answer_with(answer: ToServer, **fields: object) -> ToServer:

@@ -17,7 +17,7 @@ from small_network import (
 
 from mesh_fl.checkpoint import BLOB, Checkpoint
 from mesh_fl.errors import ConfigError
-from mesh_fl.messages import Ask, Enrol, Enrolled, Reply, ToMember, ToServer
+from mesh_fl.messages import Ask, Enrol, Enrolled, Refusal, Reply, ToMember, ToServer
 from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.pipeline import Sealed
 from mesh_fl.privacy.plan import Policy
@@ -367,6 +367,50 @@ class TestForeignKeys:
         assert training.checkpoint.status == "finished"
         assert network.attempts("birch") == []
         assert "sealed to our key" in str(home.errors[0])
+
+    def test_a_member_that_mends_its_key_is_let_in_however_long_that_took(self) -> None:
+        network = Network(make_cipher=Bfv, options={"quorum": 5})
+        network.wire.people["birch"].sealing_key = X25519PrivateKey.generate()
+        polls = itertools.count()
+        network.options["stopped"] = lambda: next(polls) > 100
+        training = network.training()
+        training.run()
+        assert training.checkpoint.attempt == 0
+        network.wire.restart("birch")
+        polls = itertools.count()
+        assert training.run().status == "finished"
+        assert [record.members for record in training.checkpoint.history] == [5] * 4
+        assert not [text for text in network.told("refused") if not text.startswith("birch")]
+
+    def test_one_broken_key_does_not_give_up_a_sum_that_the_silent_ones_opened(self) -> None:
+        network = Network(make_cipher=Bfv)
+
+        def change(name: str, answer: ToServer) -> ToServer | None:
+            if not isinstance(answer, Reply) or answer.attempt != 2:
+                return answer
+            return Refusal(cause="key", lasting=False) if name == "birch" else None
+
+        network.wire.change = change
+        training = network.run()
+        check_invariants(network, training)
+        assert training.checkpoint.status == "finished"
+        assert training.checkpoint.attempt == 5
+        assert not any("cannot be opened by any" in text for text in network.told("dead"))
+
+    def test_a_single_member_that_cannot_open_the_last_sum_does_not_give_it_up(self) -> None:
+        network = Network(make_cipher=Bfv)
+        closing = itertools.count()
+
+        def change(name: str, answer: ToServer) -> ToServer | None:
+            if not isinstance(answer, Reply) or answer.attempt or next(closing) >= len(NAMES):
+                return answer
+            return Refusal(cause="key", lasting=False) if name == "ash" else None
+
+        network.wire.change = change
+        training = network.run()
+        check_invariants(network, training)
+        assert training.checkpoint.attempt == 4
+        assert training.checkpoint.applied == 4
 
     def test_a_maker_that_seals_garbage_is_replaced(self) -> None:
         network = Network(make_cipher=Bfv)

@@ -181,7 +181,9 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
         return
-    rows = [[key, str(value)] for key, value in found.items() if key != "report"]
+    report = found.pop("report")
+    rows = [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in found.items()]
+    rows += [[key, str(report[key])] for key in ("agent", "status", "epsilon_spent", "attempts")]
     show_table("network", ["", ""], rows)
 
 

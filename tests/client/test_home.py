@@ -221,11 +221,11 @@ def test_a_card_changed_by_hand_is_refused(home, field, value):
 
 
 def test_a_home_is_held_by_one_process(home):
+    refused = pytest.raises(ConfigError, match="in use by another process")
+    with locked(home.path), refused, locked(home.path):
+        pytest.fail("two processes hold one home")
     with locked(home.path):
-        with pytest.raises(ConfigError, match="in use by another process"), locked(home.path):
-            pytest.fail("two processes hold one home")
-    with locked(home.path):
-        pass
+        assert open_member(home).name == "acme"
 
 
 def test_no_secret_is_shown(home):

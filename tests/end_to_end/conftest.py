@@ -11,7 +11,7 @@ def make_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Make networks with registered members; every process they started ends with the module."""
     networks: list[Network] = []
 
-    def make(members: int = 0, terms: Terms = Terms(), **options: object) -> Network:
+    def make(members: int, terms: Terms, **options: object) -> Network:
         folder = tmp_path_factory.mktemp("network")
         networks.append(Network(folder, terms, **{"prepare": short_heartbeats, **options}))
         networks[-1].make_server()

@@ -173,20 +173,20 @@ class Network:
         self.running.append(self.launch(command, words, log, prepare or self.prepare))
         return self.running[-1]
 
-    def call(self, command: str, *arguments: object, **options: Any) -> str:
+    def call(self, command: str, *arguments: object, **options: Callable[[], None]) -> str:
         """Run a command to its end, and give what it printed."""
         process = self.start(command, *arguments, **options)
         assert process.ended() == 0, process.err
         return process.out
 
-    def refused(self, command: str, *arguments: object, **options: Any) -> str:
+    def refused(self, command: str, *arguments: object, **options: Callable[[], None]) -> str:
         """Run a command that must refuse, and give its one message."""
         return refusal(self.start(command, *arguments, **options))
 
     def start_server(self, *options: str) -> Process:
         return self.start("mesh-server", "start", self.server, "--json", *options)
 
-    def start_member(self, name: str, **options: Any) -> Process:
+    def start_member(self, name: str, **options: Callable[[], None]) -> Process:
         return self.start("mesh-client", "start", self.home(name), "--json", **options)
 
     def get(self, name: str, path: str = "/health") -> dict[str, Any]:

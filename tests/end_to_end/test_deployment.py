@@ -86,7 +86,7 @@ def test_the_operator_sees_the_training(trained):
     assert status["registered"] == status["connected"] == trained.names
     assert (status["step"], status["steps"], status["refused"]) == (RELEASES, RELEASES, {})
     assert status["report"]["status"] == "finished"
-    assert "finished" in trained.call("mesh-server", "status", trained.server)
+    assert "msp-3" in trained.call("mesh-server", "status", trained.server)
     listed = json.loads(trained.call("mesh-server", "members", "list", trained.server, "--json"))
     assert [card["name"] for card in listed] == trained.names
 

@@ -190,7 +190,7 @@ def test_a_certificate_out_of_date_is_not_served(authority, days):
     now = datetime.datetime.now(datetime.UTC)
     first, last = (now + datetime.timedelta(days=day) for day in days)
     certificate, key = authority.issue("dated", first=first, last=last)
-    with pytest.raises(NetworkError, match="is valid from .* and now it is"):
+    with pytest.raises(NetworkError, match=r"is valid from .* and now it is"):
         tls_context(authority.ca, certificate, key)
 
 
