@@ -44,7 +44,7 @@ class Enrolment:
     enrolled: set[str] = field(default_factory=set)
     excluded: dict[str, str] = field(default_factory=dict)
     _passed_over: dict[str, int] = field(default_factory=dict)
-    _strikes: dict[str, int] = field(default_factory=dict)
+    _strikes: dict[str, tuple[int, int]] = field(default_factory=dict)
     _distrusted: set[str] = field(default_factory=set)
     _maker: str | None = None
 
@@ -64,7 +64,7 @@ class Enrolment:
         reachable = self.candidates() & self.exchange.connected()
         self.enrol([name for name in reachable - self.enrolled if self._worth_asking(name)])
         ready = self.enrolled & reachable
-        sound = {name for name in ready if self._strikes.get(name, 0) < MOST_STRIKES}
+        sound = {name for name in ready if not self._benched(name)}
         return tuple(sorted(sound if enough is not None and len(sound) >= enough else ready))
 
     def enrol(self, names: Collection[str]) -> None:
@@ -97,8 +97,14 @@ class Enrolment:
     def strike(self, names: Collection[str]) -> None:
         """Remember who killed an attempt, which everybody else has paid for."""
         for name in names:
-            self._strikes[name] = self._strikes.get(name, 0) + 1
+            count, _ = self._strikes.get(name, (0, 0))
+            self._strikes[name] = (count + 1, self.checkpoint.step)
         self.lost(names)
+
+    def _benched(self, name: str) -> bool:
+        """Tell whether a member struck too often lately: 16 releases after two, 64 after three."""
+        count, step = self._strikes.get(name, (0, 0))
+        return count >= MOST_STRIKES and self.checkpoint.step < step + 4**count
 
     def lost(self, names: Collection[str]) -> None:
         """Remember who did not answer: it must consent again before it is asked to contribute."""

@@ -41,6 +41,8 @@ class Folder(Blobs):
             return self._file(name).read_bytes()
         except FileNotFoundError:
             raise KeyError(name) from None
+        except OSError as error:
+            raise _unreadable(self._path / name, error) from error
 
     def __setitem__(self, name: str, blob: bytes) -> None:
         write_durably(self._file(name), blob)
@@ -104,6 +106,8 @@ class FileJournal:
             text = self._path.read_bytes()
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
         return text[: text.rfind(b"\n") + 1]
 
     def append(self, line: bytes) -> None:
@@ -178,6 +182,10 @@ def _sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot read {path}: {error.strerror}: give this user the right to read it")
 
 
 @contextlib.contextmanager

@@ -152,13 +152,15 @@ class Training:
         self._settle(replies)
         if self.checkpoint.status != "running":
             return
-        self.checkpoint.cohort = ()
         outcome = server_turn(ask, replies, self.plan, self._cipher)
         if not isinstance(outcome, Pending):
+            if self.stopped():
+                return  # the attempt stays open: the next start asks for it again
             # Nobody here is to blame for a sum that could not be opened.
             self._dead(outcome if self.checkpoint.step == ask.step - 1 else ())
             return
         self.checkpoint.pending = outcome
+        self.checkpoint.cohort = ()
         self.checkpoint.step += 1
         down, up = (now - then for now, then in zip(self.exchange.traffic, traffic, strict=True))
         self._record(len(cohort), time.monotonic() - began, up, down)
@@ -297,6 +299,7 @@ class Training:
 
     def _dead(self, missing: Collection[str]) -> None:
         self.enrolment.strike(missing)
+        self.checkpoint.cohort = ()
         self._save()
         names = ", ".join(missing) or "anybody"
         why = f"attempt {self.checkpoint.attempt} is dead: nothing to add from {names}"

@@ -52,7 +52,8 @@ def statements(node: ast.AST, whole: bool) -> Iterator[ast.AST]:
             yield from statements(child, whole)
 
 
-def imported(name: str, whole: bool = True) -> set[str]:
+@cache
+def imported(name: str, whole: bool = True) -> frozenset[str]:
     """Dotted names that a module imports: `from a import b` counts as a.b where that is one."""
     found: set[str] = set()
     for node in statements(modules()[name], whole):
@@ -64,7 +65,7 @@ def imported(name: str, whole: bool = True) -> set[str]:
             inner = {f"{source}.{alias.name}" for alias in node.names}
             known = inner & modules().keys()
             found |= known | ({source} if len(known) < len(node.names) else set())
-    return found
+    return frozenset(found)
 
 
 def importers(package: str) -> set[str]:

@@ -81,14 +81,14 @@ def test_a_truncated_message_is_refused(message: ToMember | ToServer) -> None:
         decode(whole + b"\0")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused(blob: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode(blob)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
     whole = bytearray(encode(data.draw(st.sampled_from(list(MESSAGES.values())))))

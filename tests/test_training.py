@@ -440,7 +440,7 @@ class TestKilledServer:
         assert at > 12
 
     def test_killed_twice(self) -> None:
-        for first, second in itertools.product(range(1, 16, 4), repeat=2):
+        for first, second in itertools.product(range(1, 16, 5), repeat=2):
             network = Network(plan_of(rounds=2))
             network.arm_server(first, after=True)
             with pytest.raises(KilledError):

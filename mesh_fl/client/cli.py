@@ -162,7 +162,7 @@ def _ask_local(home: Path, method: str, path: str, body: object) -> dict[str, ob
     try:
         response = httpx.request(method, url, json=body, timeout=10, trust_env=False)
         answer = response.json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         raise NetworkError(
             f"no client answers at {url}: start it by `mesh-client start {home}`"
         ) from None

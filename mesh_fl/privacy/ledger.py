@@ -264,13 +264,17 @@ class Ledger:
         return hmac.digest(self._key, text, "sha256").hex()
 
     def _load(self) -> None:
+        head = self._blobs.get("head")
         lines = self._journal.read().split(b"\n")[:-1]
         links = [GENESIS]
         for number, text in enumerate(lines, start=1):
             links.append(self._read(number, text, links[-1]))
         # Only the first line can be there before a head was ever kept.
-        head = self._blobs.get("head", b"" if len(lines) > 1 else links[-1].encode())
-        if head.decode(errors="replace") not in links[-2:]:
+        if head is None and len(lines) < 2:
+            head = links[-1].encode()
+        # Whoever only looks may find lines that were written since the head was read.
+        recent = links[-2:] if self._writable else links
+        if head is None or head.decode(errors="replace") not in recent:
             raise LedgerError(
                 f"the ledger ends after {len(lines)} lines, but a later line was written once: it "
                 "was cut short or replaced by an older copy; put the newest copy back"

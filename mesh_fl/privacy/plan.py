@@ -16,6 +16,7 @@ from mesh_fl.privacy.accounting import mu_of
 from mesh_fl.privacy.clipping import choose_scale, integer_bound
 from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.encryption import Parameters
+from mesh_fl.privacy.noise import LARGEST_SIGMA, SMALLEST_SIGMA
 
 Kind = Literal["train", "measure"]
 
@@ -159,7 +160,14 @@ class Plan(BaseModel):
             "measure_multiplier": 1 / math.sqrt(measure) if measure else None,
         }
         # Not `model_copy`, which would take a digest along that was computed before.
-        return self.model_validate({**self.model_dump(), **multipliers})
+        plan = self.model_validate({**self.model_dump(), **multipliers})
+        for kind, release in plan._releases.items():
+            if not SMALLEST_SIGMA <= release.share <= LARGEST_SIGMA:
+                raise PlanError(
+                    f"expected noise shares of {SMALLEST_SIGMA:g} to {LARGEST_SIGMA:g} units, the "
+                    f"{kind} releases would have {release.share:.3g}: change epsilon or rounds"
+                )
+        return plan
 
     @cached_property
     def digest(self) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -28,11 +28,21 @@ class FlowerExchange:
         Knows which nodes are online, and lets members in and out.
     members : Members
         Who is registered.
+    stopped : callable
+        True stops to wait for answers.
     poll_s : float
         Pause between two looks for replies.
     """
 
-    def __init__(self, superlink: SuperLink, members: Members, poll_s: float = 0.02) -> None:
+    def __init__(
+        self,
+        superlink: SuperLink,
+        members: Members,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+        poll_s: float = 0.02,
+    ) -> None:
+        self._stopped = stopped
         self._superlink = superlink
         self._members = members
         self._poll_s = poll_s
@@ -64,6 +74,8 @@ class FlowerExchange:
         grid = self._superlink.grid
         deadline, resend = time.monotonic() + timeout_s, 0.0
         while len(answers) < len(blobs) and (now := time.monotonic()) < deadline:
+            if self._stopped():
+                break
             if now >= resend:
                 sent |= self._push(grid, {n: b for n, b in blobs.items() if n not in answers})
                 resend = now + RESEND_S

@@ -97,7 +97,7 @@ def run_server(
             certificate=settings.certificate,
             key=settings.key,
         )
-        exchange = FlowerExchange(superlink, members)
+        exchange = FlowerExchange(superlink, members, stopped=stopped.is_set)
         training = Training(
             agent=agent,
             checkpoint=checkpoint,

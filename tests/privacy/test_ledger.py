@@ -177,7 +177,7 @@ class TestFreeRides:
 
 
 class TestDamage:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=250, deadline=None)
     @given(data=st.data())
     def test_every_edit_of_a_byte_is_noticed(self, data: st.DataObject) -> None:
         home = SEALED

@@ -69,7 +69,7 @@ class TestCalibration:
         with pytest.raises(PlanError, match="not calibrated"):
             Policy().admit(changed(plan(), measure_multiplier=None), "ash", 10)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(
         rounds=st.integers(1, 300),
         measures=st.integers(0, 5),
@@ -180,7 +180,7 @@ class TestNoise:
         rounded = release.scale * release.clip + math.sqrt(release.dimension) / 2
         assert release.sensitivity >= rounded
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(
         clip=st.floats(1e-3, 1e3),
         dimension=st.integers(1, 2000),

@@ -153,6 +153,7 @@ class Doors:
         return self.inside.setdefault(key, len(self.inside) + 1)
 
     def remove(self, node):
+        time.sleep(0.001)
         self.inside = {key: one for key, one in self.inside.items() if one != node}
 
     def online(self):

@@ -91,10 +91,10 @@ def test_the_simulation_of_small_msps_runs_small():
 
 
 def test_a_command_that_fails_is_told_in_its_own_words(tmp_path):
-    with pytest.raises(Exception, match="server.toml"):
+    with pytest.raises(Exception, match=r"server\.toml"):
         call("mesh_fl.server.cli", ["plan", str(tmp_path)])
     process = Process("it", "mesh_fl.server.cli", ["plan", "x"], tmp_path / "a.log", print)
-    with pytest.raises(Exception, match="it ended with status 1: error: .*server.toml"):
+    with pytest.raises(Exception, match=r"it ended with status 1: error: .*server\.toml"):
         process.wait(60)
 
 
