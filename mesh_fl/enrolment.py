@@ -61,7 +61,11 @@ class Enrolment:
         enough : int, optional
             Members who killed `MOST_STRIKES` attempts are left out where so many others are ready.
         """
-        reachable = self.candidates() & self.exchange.connected()
+        connected = self.exchange.connected()
+        # Who went away after a refusal may come back mended.
+        for name in self.excluded.keys() - connected:
+            del self.excluded[name]
+        reachable = self.candidates() & connected
         self.enrol([name for name in reachable - self.enrolled if self._worth_asking(name)])
         ready = self.enrolled & reachable
         sound = {name for name in ready if not self._benched(name)}

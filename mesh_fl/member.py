@@ -122,6 +122,7 @@ class Member:
             ask=ask.binding(seat.digest),
             records=seat.records.digest,
             cost=seat.plan.cost(ask.phase) * seat.cost_factor,
+            table=seat.dataset.table,
         )
         return self.ledger.charge(charge, seat.records)
 
@@ -174,7 +175,8 @@ class Member:
             raise BudgetError(
                 f"a record of ours has spent epsilon = {self.ledger.epsilon_spent(records):.4g} of "
                 f"its lifetime {self.ledger.policy.epsilon:g}, and this plan asks for "
-                f"{enrol.plan.epsilon:g} more: only new records can pay (see `mesh-client budget`)"
+                f"{enrol.plan.epsilon:g} more; at most {self.ledger.epsilon_left(records):.4g} is "
+                "left for another plan (see `mesh-client budget`)"
             )
 
     def _epoch(self, enrol: Enrol) -> Epoch:

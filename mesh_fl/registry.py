@@ -70,7 +70,10 @@ def _load(name: str) -> object:
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
-            raise AgentError(f"cannot import agent {name}: {error}") from error
+            raise AgentError(
+                f"cannot import agent {name}: {error}; install its package here, or name its "
+                "folder in PYTHONPATH"
+            ) from error
     matches = entry_points(group=GROUP, name=name)
     if not matches:
         known = ", ".join(agent_names()) or "none"

@@ -33,8 +33,7 @@ class Folder(Blobs):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _readable_errors(path):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(path)
 
     def __getitem__(self, name: str) -> bytes:
         try:
@@ -147,6 +146,18 @@ def write_durably(path: Path, blob: bytes) -> None:
         _sync_folder(path.parent)
 
 
+def make_home(path: Path) -> None:
+    """Make a home's folder, for its owner alone.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be made.
+    """
+    with _readable_errors(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 @contextlib.contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Hold a home for this process alone.
@@ -156,9 +167,13 @@ def locked(home: Path) -> Iterator[None]:
     ConfigError
         If another process holds it.
     """
+    if not home.is_dir():
+        raise ConfigError(f"{home} is no folder: make a home by the command `init` first")
     lock = FileLock(home / ".lock", timeout=0)
     try:
         lock.acquire()
+    except PermissionError as error:
+        raise _unreadable(home, error) from error
     except Timeout:
         raise ConfigError(
             f"{home} is in use by another process: stop that one first, or name another home"

@@ -85,6 +85,8 @@ class Training:
         back.
     quorum : int
         Members to wait for before the first round; never less than the plan's fewest survivors.
+    waits : bool
+        Whether to wait where too few members are left, until they come back mended.
     make_cipher : CipherFactory
         BFV outside of simulations.
     stopped : callable
@@ -100,6 +102,7 @@ class Training:
     timeout_s: float = 30.0
     patience_s: float = 60.0
     quorum: int = 0
+    waits: bool = False
     make_cipher: CipherFactory = Bfv
     stopped: Callable[[], bool] = lambda: False
     on_event: Callable[[Event], None] = _ignore
@@ -191,11 +194,19 @@ class Training:
         if len(ready) >= needed:
             return ready
         if len(willing) < self.plan.survivors:
-            why = f"only {len(willing)} members can take part, the plan needs {self.plan.survivors}"
-            self._end("exhausted", f"{why}; the last model stands")
-            return ()
+            return self._too_few(len(willing))
         absent = ", ".join(sorted(willing - set(ready)))
         self._tell("waiting", f"{len(ready)} of {needed} members are ready; absent: {absent}")
+        time.sleep(self.poll_s)
+        return ()
+
+    def _too_few(self, willing: int) -> tuple[str, ...]:
+        why = f"only {willing} members can take part, the plan needs {self.plan.survivors}"
+        if not self.waits:
+            self._end("exhausted", f"{why}; the last model stands")
+            return ()
+        refusals = "; ".join(f"{name}: {why}" for name, why in self.enrolment.excluded.items())
+        self._tell("waiting", f"{why}; restart a client once it is mended ({refusals})")
         time.sleep(self.poll_s)
         return ()
 

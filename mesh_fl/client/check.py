@@ -41,13 +41,20 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         _refuse_above_cap(home.card.cap, name, len(records.ids))
     if as_json:
         show_json(found)
+    elif offer is None:
+        print("only the ids were read: --offer plan.json checks the columns too")  # noqa: T201
 
 
 def _schema(home: Home, offer: Offer | None, table: str) -> tuple[Field, ...]:
     if offer is None:
         return ()
     choice = home.settings.agents.get(offer.agent)
-    if choice is None or choice.table != table:
+    if choice is None:
+        raise ConfigError(
+            f"the offer is for agent {offer.agent}, client.toml opts into "
+            f"{', '.join(home.settings.agents) or 'none'}: add [agents.{offer.agent}]"
+        )
+    if choice.table != table:
         return ()
     return build(offer.agent, offer.config).schema
 

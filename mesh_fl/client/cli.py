@@ -97,6 +97,7 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
     if as_json:
         show_json(health)
         return
+    health["epsilon_spent"] = f"{health['epsilon_spent']:.4f}"
     rows = [[key, str(value)] for key, value in health.items() if key != "models"]
     models = health.get("models")
     if isinstance(models, dict):

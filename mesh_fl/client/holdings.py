@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mesh_fl.agent import Agent
+from mesh_fl.agent import Agent, Data
 from mesh_fl.client.data import Records, TableSource, read_records
 from mesh_fl.client.settings import ClientSettings
+from mesh_fl.errors import AgentError
 from mesh_fl.registry import build, config_of
 from mesh_fl.seat import Dataset, Holding
 
@@ -25,10 +26,22 @@ class _Reader:
     def dataset(self, agent: Agent) -> Dataset:
         config = config_of(agent)
         if config not in self._cache:
+            if not agent.schema:
+                raise AgentError(f"agent {self.name} declares no schema, so it can read no table")
             records: Records = read_records(self.source, agent.schema)
             data = agent.prepare(records.table)
+            self._try(agent, data)
             self._cache[config] = Dataset(data=data, table=self.table, ids=records.ids)
         return self._cache[config]
+
+    def _try(self, agent: Agent, data: Data) -> None:
+        """Let an agent that cannot use this table fail before anything is charged."""
+        try:
+            agent.contribute(agent.init(), data)
+        except Exception as error:
+            raise AgentError(
+                f"agent {self.name} cannot use table {self.table}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def holdings(settings: ClientSettings) -> dict[str, Holding]:

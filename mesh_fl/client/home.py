@@ -16,7 +16,7 @@ from mesh_fl.card import Card
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
 from mesh_fl.errors import ConfigError
 from mesh_fl.privacy.ledger import Ledger
-from mesh_fl.store import FileJournal, Folder, write_durably
+from mesh_fl.store import FileJournal, Folder, make_home, write_durably
 
 IDENTITY, SEALING, LEDGER_KEY = "identity.key", "sealing.key", "ledger.key"
 CARD = "card.json"
@@ -85,7 +85,7 @@ class Home:
         with _sound_arguments():
             ClientSettings(name=name, server=server)
             card = Card.make(name, cap, identity, sealing)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(path)
         if ca is not None:
             write_durably(path / "ca.crt", _read(ca))
         if not (path / FILE).exists():

@@ -12,6 +12,7 @@ from mesh_fl.client.home import Home
 from mesh_fl.client.models import ModelCard, Models
 from mesh_fl.client.serve import make_api
 from mesh_fl.client.supernode import serve_node
+from mesh_fl.errors import ConfigError, LedgerError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
@@ -46,12 +47,25 @@ class Health(BaseModel):
 
 def open_member(home: Home) -> Member:
     """Return the member of a home, with its ledger checked."""
-    settings = home.settings
+    # Name and keys are checked before the ledger is touched.
+    settings, card = home.settings, home.card
+    ledger, blobs = home.ledger(), home.blobs()
+    if renamed := ledger.tables - settings.tables.keys():
+        raise ConfigError(
+            f"the ledger has charges for table {', '.join(sorted(renamed))}, which client.toml no "
+            "longer describes: a record's budget is kept under its table's name, so keep the name"
+        )
+    answered = {name.removesuffix(".reply") for name in blobs if name.endswith(".reply")}
+    if answered - {charge.training for charge in ledger.charges}:
+        raise LedgerError(
+            f"{home.path} answered trainings that its ledger does not know: put the ledger back, "
+            "since without it the spent budget is unknown"
+        )
     return Member(
-        name=home.card.name,
+        name=card.name,
         holdings=holdings(settings),
-        ledger=home.ledger(),
-        blobs=home.blobs(),
+        ledger=ledger,
+        blobs=blobs,
         sealing_key=home.sealing,
     )
 
@@ -67,6 +81,8 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
     with locked(home.path):
         settings = home.settings
         member = open_member(home)
+        if not settings.agents:
+            raise ConfigError("client.toml opts into no agent: add [agents.NAME] with its table")
         models = Models(lambda card: _told_model(narrator, card))
         models.resume(member)
         member.on_model = models.take

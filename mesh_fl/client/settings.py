@@ -59,6 +59,9 @@ class ClientSettings(Settings):
                     f"agents.{name} reads table {choice.table!r}, described are: {known}; "
                     f"add [tables.{choice.table}]"
                 )
+        paths = [source.path.resolve() for source in self.tables.values()]
+        if len(set(paths)) < len(paths):
+            raise ValueError("two tables read one file: its records would have two budgets")
         return self
 
 

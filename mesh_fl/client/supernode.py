@@ -247,5 +247,5 @@ class _Worker:
     def _key_in_use(self) -> NetworkError:
         return NetworkError(
             f"Another client is connected to server {self._server} with our key. "
-            "Stop it, or make a new key for this client and have the operator add it."
+            "Stop one of them: a home belongs to one client."
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.errors import BudgetError, LedgerError
 from mesh_fl.privacy.accounting import epsilon_of
-from mesh_fl.privacy.plan import ROUNDING, Policy
+from mesh_fl.privacy.plan import DISCRETE_SLACK, ROUNDING, Policy
 from mesh_fl.store import Blobs, Journal
 
 GENESIS = "0" * 64
@@ -62,6 +62,8 @@ class Charge:
         Digest of the record set that pays.
     cost : float
         Squared mu that each of those records pays.
+    table : str
+        Where they stand; a record is known by its table and its id.
     """
 
     training: str
@@ -72,6 +74,7 @@ class Charge:
     ask: str
     records: str
     cost: float
+    table: str = ""
 
     @property
     def position(self) -> tuple[int, int]:
@@ -204,6 +207,16 @@ class Ledger:
         """Return the epsilon spent by a set's most charged record, at the policy's delta."""
         spent = self.spent(records)
         return epsilon_of(spent**0.5, self.policy.delta) if spent else 0.0
+
+    def epsilon_left(self, records: RecordSet) -> float:
+        """Return the largest epsilon of a plan that every record of a set could still pay."""
+        left = (self.policy.budget - self.spent(records)) * (1 - ROUNDING)
+        return epsilon_of(left**0.5, self.policy.delta) / DISCRETE_SLACK if left > 0 else 0.0
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables whose records were charged."""
+        return frozenset(charge.table for charge in self._charges if charge.table)
 
     @property
     def most_spent(self) -> float:

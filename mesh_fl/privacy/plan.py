@@ -282,7 +282,7 @@ class Policy(BaseModel):
             if not kept:
                 raise PlanError(
                     f"the plan has {term} = {found:g}, our policy insists on {own:g}: ask the "
-                    "operator for a stricter plan, or change [privacy] in client.toml"
+                    "operator for a stricter plan"
                 )
         if plan.total_cost > budget_of(plan.epsilon, plan.delta) * (1 + ROUNDING):
             raise PlanError(

@@ -11,7 +11,7 @@ from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.server.certificates import make_certificates, renew_server_certificate
 from mesh_fl.server.members import Members
 from mesh_fl.server.settings import FILE, load_settings
-from mesh_fl.store import write_durably
+from mesh_fl.store import make_home, write_durably
 from mesh_fl.terminal import Narrator, run, show_json, show_table, stop_on_signals
 
 app = typer.Typer(
@@ -33,7 +33,9 @@ def init(
     host: Annotated[
         list[str] | None, typer.Option(help="Names and addresses that members connect to.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port that members connect to.")] = 9443,
+    port: Annotated[
+        int, typer.Option(help="Port that members connect to.", min=1, max=65535)
+    ] = 9443,
 ) -> None:
     """Make certificates and settings for a new network.
 
@@ -41,7 +43,7 @@ def init(
     """
     if (home / FILE).exists():
         raise ConfigError(f"{home} already holds a network: name another folder")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(home)
     hosts = host or ["127.0.0.1", "localhost"]
     listen = "127.0.0.1" if hosts[0] in ("127.0.0.1", "localhost") else "0.0.0.0"
     template = (Path(__file__).parent / "server.toml.template").read_text()
@@ -71,7 +73,11 @@ def members_add(
     home: HomeArgument,
     cards: Annotated[list[Path], typer.Argument(help="Members' card.json.")],
     replace: Annotated[
-        bool, typer.Option(help="Let a known name have a new key: its home was lost.")
+        bool,
+        typer.Option(
+            help="Let a known name have a new key. Its ledger was lost with its home: do this only "
+            "if its records are new, or what they spent is known."
+        ),
     ] = False,
 ) -> None:
     """Register members by the cards that they made; a running server lets them in at once.
@@ -83,7 +89,7 @@ def members_add(
     for path in cards:
         card = Card.read(path)
         members.add(card, replace=replace)
-        typer.echo(f"registered {card.name}, at most {card.cap} records")
+        typer.echo(f"registered {card.name}, at most {card.cap} records, from the next training on")
 
 
 @members_app.command("list")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mesh_fl.agent import Agent
 from mesh_fl.card import Card
-from mesh_fl.errors import PlanError
+from mesh_fl.errors import AgentError, PlanError
 from mesh_fl.planning import configure, make_plan
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.server.settings import ServerSettings
@@ -25,4 +25,9 @@ def plan_for(settings: ServerSettings, cards: Mapping[str, Card]) -> tuple[Agent
         )
     caps = {name: card.cap for name, card in cards.items()}
     agent = configure(settings.agent.name, settings.agent.config, caps)
+    if not agent.schema:
+        raise AgentError(
+            f"agent {settings.agent.name} declares no schema, so no member could read a table for "
+            "it: let its schema name the columns (docs/guides/agents.md)"
+        )
     return agent, make_plan(agent, settings.agent.name, caps, **settings.plan.model_dump())

@@ -106,6 +106,7 @@ def run_server(
             timeout_s=settings.wait.timeout_s,
             patience_s=settings.wait.patience_s,
             quorum=settings.wait.quorum,
+            waits=True,
             stopped=stopped.is_set,
             on_event=lambda event: _narrate(narrator, event),
         )
@@ -118,10 +119,16 @@ def run_server(
                 port=superlink.port,
                 status=local.address,
             )
+            if checkpoint.status != "running":
+                told = f"this training is over ({checkpoint.status}); members get its model; "
+                narrator.say(told + "`mesh-server start --new` begins another", kind="over")
             superlink.run(make_app(training))
             report = report_of(training.checkpoint)
             write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
             if training.checkpoint.status != "running":
+                if not once:
+                    told = "members that come back get the last model, until this is stopped"
+                    narrator.say(told, kind="serving")
                 _close(training, stopped, once)
         return report
 

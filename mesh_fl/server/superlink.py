@@ -323,4 +323,6 @@ def _quiet_flower() -> None:
         if isinstance(handler, ConsoleHandler):
             FLOWER_LOGGER.removeHandler(handler)
     FLOWER_LOGGER.setLevel(logging.WARNING)
+    # Without handlers of the application, they would go to the terminal as they are.
+    FLOWER_LOGGER.addHandler(logging.NullHandler())
     FLOWER_LOGGER.propagate = True

@@ -170,6 +170,7 @@ class Deployment:
         settings = settings.replace("port = 8700", f"port = {self.ports[name]}")
         (home / "client.toml").write_text(settings + "\n" + TABLE_TOML)
         customers.to_csv(home / "customers.csv", index=False)
+        self.on_member(name, {"kind": "made", "text": "made its keys, its card and its settings"})
 
 
 def free_ports(count: int) -> list[int]:
@@ -181,9 +182,10 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def as_requests(customers: Records) -> list[dict[str, object]]:
-    """Return customers as the records of a request: the agent's field names, plain values."""
-    columns = {name: values.tolist() for name, values in customers.table.items()}
+def as_requests(customers: Records, label: str) -> list[dict[str, object]]:
+    """Return customers as the records of a request, without the answer that is asked for."""
+    table = customers.table.items()
+    columns = {name: values.tolist() for name, values in table if name != label}
     return [
         {"client_id": one, **{name: values[row] for name, values in columns.items()}}
         for row, one in enumerate(customers.ids)

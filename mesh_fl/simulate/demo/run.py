@@ -110,8 +110,10 @@ def _deploy(folder: Path, split: Split, narrator: Narrator) -> Deployed:
             narrator.say(f"operator: {line['text']}")
 
     def on_member(name: str, line: Line) -> None:
-        if line.get("kind") in ("connection", "serving", "refused", "closed"):
-            narrator.say(f"{name}: {line['text']}")
+        kind, text = line.get("kind"), str(line.get("text"))
+        known = kind in ("made", "serving", "refused", "closed")
+        if known or (kind == "connection" and text.startswith("connected")):
+            narrator.say(f"{name}: {text}")
 
     with Deployment(folder, split, on_event, on_member) as deployment:
         deployment.train()
@@ -127,7 +129,7 @@ def _look_at(deployment: Deployment, split: Split) -> Deployed:
     customers = read_customers(agent, split.test)
     shards = {name: prepare(agent, frame) for name, frame in split.members.items()}
     test = agent.prepare(customers.table)
-    requests = as_requests(customers)
+    requests = as_requests(customers, agent.label)
     labels = test["y"].astype(np.float64)
     served = [auc(labels, _risks(deployment, name, requests)) for name in split.members]
     found = compare(agent, state, shards, test)
@@ -180,6 +182,7 @@ def _show(deployed: Deployed, simulated: CrowdResult) -> None:
     spent = ", ".join(f"{epsilon:.4f}" for epsilon in deployed.epsilon_spent)
     facts = [
         ["epsilon spent, each member's ledger", spent],
+        ["", "of 0.1; the rest was for spare attempts"],
         ["delta", f"{report.delta:g}"],
         ["bytes a member and round", f"{report.bytes_up:,.0f} up, {report.bytes_down:,.0f} down"],
         ["seconds a round", f"{median(report.round_s):.2f} (median)"],
