@@ -75,6 +75,9 @@ class Opened(BaseModel):
 def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed:
     """Clip, sum, noise and encrypt rows.
 
+    Pairwise masks belong between noise and encryption: they cancel in the sum, modulo the plaintext
+    modulus.
+
     Parameters
     ----------
     rows : Rows, shape (n, release.dimension)
