@@ -179,6 +179,7 @@ def _show(deployed: Deployed, simulated: CrowdResult) -> None:
     ]
     columns = ["MSP", "alone", "federated", "federated and adapted", "pooled, no privacy"]
     show_table("test AUC, five MSPs over Flower, encrypted, epsilon = 0.1 in all", columns, rows)
+    print("One run and one split: docs/guides/health.md has means over splits.\n")  # noqa: T201
     spent = ", ".join(f"{epsilon:.4f}" for epsilon in deployed.epsilon_spent)
     facts = [
         ["epsilon spent, each member's ledger", spent],
