@@ -205,8 +205,8 @@ class Training:
         if not self.waits:
             self._end("exhausted", f"{why}; the last model stands")
             return ()
-        refusals = "; ".join(f"{name}: {why}" for name, why in self.enrolment.excluded.items())
-        self._tell("waiting", f"{why}; restart a client once it is mended ({refusals})")
+        refusals = [f"; {name}: {told}" for name, told in self.enrolment.excluded.items()]
+        self._tell("waiting", f"{why}: it waits for members to come back{''.join(refusals)}")
         time.sleep(self.poll_s)
         return ()
 
