@@ -159,7 +159,8 @@ def _status_api(settings: ServerSettings, exchange: FlowerExchange, training: Tr
             address=f"{settings.host}:{settings.port}",
             registered=sorted(exchange.members()),
             connected=sorted(exchange.connected()),
-            refused=training.enrolment.excluded,
+            # A copy, since the training changes it in another thread.
+            refused=dict(training.enrolment.excluded),
             step=training.checkpoint.step,
             steps=len(training.plan.schedule),
             report=report_of(training.checkpoint),
