@@ -81,10 +81,10 @@ class Training:
     timeout_s : float
         How long an attempt waits for its members.
     patience_s : float
-        How long the members of an attempt that was open when the server stopped may take to come
-        back.
+        How long members may take to come back when a server starts again.
     quorum : int
-        Members to wait for before the first round; never less than the plan's fewest survivors.
+        Members to wait for before the first round, and after a restart for as long as `patience_s`;
+        never less than the plan's fewest survivors.
     waits : bool
         Whether to wait where too few members are left, until they come back mended.
     make_cipher : CipherFactory
@@ -109,6 +109,7 @@ class Training:
     poll_s: float = 0.1
     _current: set[str] = field(default_factory=set, init=False)
     _closed: set[str] = field(default_factory=set, init=False)
+    _patient_until: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         """Read the model out of the checkpoint."""
@@ -120,6 +121,8 @@ class Training:
     def run(self) -> Checkpoint:
         """Train until all rounds are done, no further attempt is affordable, or `stopped`."""
         self._save()
+        if self.checkpoint.attempt:
+            self._patient_until = time.monotonic() + self.patience_s
         while not self.stopped() and (self.checkpoint.status == "running" or self._unsettled()):
             if self._unsettled():
                 self.close()
@@ -186,7 +189,7 @@ class Training:
         return cohort
 
     def _gather(self) -> tuple[str, ...]:
-        first = self.checkpoint.attempt == 0
+        first = self.checkpoint.attempt == 0 or time.monotonic() < self._patient_until
         ready = self.enrolment.ready(enough=self.plan.survivors)
         willing = self.enrolment.candidates()
         # Whoever refuses for good is not waited for.
