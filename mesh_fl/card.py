@@ -1,19 +1,35 @@
-"""A member's card: what a member hands to the operator once, signed by its own key."""
+"""A member's card: its public keys and its cap, signed by the key that signs its messages."""
 
 import base64
-import json
+import binascii
 from pathlib import Path
 from typing import Annotated, Self
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mesh_fl.errors import ConfigError
+from mesh_fl.privacy.digest import digest_of
+from mesh_fl.privacy.signing import public_bytes, sign, verifies
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+OPERATOR = "operator"
+"""Who signs for the operator, so no member's name."""
+
+TAG = "card"
+
+
+def _of_a_member(name: str) -> str:
+    if name == OPERATOR:
+        raise ValueError(f"{OPERATOR!r} is no member's name")
+    return name
+
+
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), AfterValidator(_of_a_member)
+]  # fmt: skip
 """Small letters, digits and hyphens, as in a host name."""
 
 
@@ -26,34 +42,45 @@ class Card(BaseModel):
         How the network calls it.
     identity : str
         EC P-384 public key in OpenSSH form: who connects.
-    sealing : str
-        X25519 public key, base64: whom training keys are sealed to.
+    signing : str
+        Ed25519 public key, base64: who signs.
     cap : int
         Declared public upper bound on the member's records.
+    serial : int
+        Rises with each renewal, so that an old card never replaces a newer one.
     signature : str
-        ECDSA by the identity key over the other fields, base64.
+        Ed25519 by the signing key over the other fields, base64.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Name
-    identity: str
-    sealing: str
+    identity: str = Field(max_length=512)
+    signing: str = Field(max_length=64)
     cap: int = Field(ge=1, le=10**12)
-    signature: str = ""
+    serial: int = Field(default=1, ge=1, le=10**12)
+    signature: str = Field(default="", max_length=128)
 
     @classmethod
     def make(
-        cls, name: str, cap: int, identity: ec.EllipticCurvePrivateKey, sealing: X25519PrivateKey
+        cls,
+        name: str,
+        cap: int,
+        identity: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey,
+        signing: Ed25519PrivateKey,
+        serial: int = 1,
     ) -> Self:
-        """Return a signed card."""
-        public = identity.public_key().public_bytes(
-            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        """Return a signed card; of the identity, only the public part is used."""
+        if isinstance(identity, ec.EllipticCurvePrivateKey):
+            identity = identity.public_key()
+        card = cls(
+            name=name,
+            identity=_openssh(identity),
+            signing=base64.b64encode(public_bytes(signing)).decode(),
+            cap=cap,
+            serial=serial,
         )
-        sealed_to = base64.b64encode(sealing.public_key().public_bytes_raw()).decode()
-        card = cls(name=name, identity=public.decode(), sealing=sealed_to, cap=cap)
-        signature = identity.sign(card._signed(), ec.ECDSA(hashes.SHA384()))
-        return card.model_copy(update={"signature": base64.b64encode(signature).decode()})
+        return card.model_copy(update={"signature": sign(signing, TAG, card.digest)})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -86,27 +113,46 @@ class Card(BaseModel):
         ConfigError
             If the card was changed after it was signed, or a key is of the wrong kind.
         """
-        try:
-            key = serialization.load_ssh_public_key(self.identity.encode())
-            signature = base64.b64decode(self.signature, validate=True)
-            sealing = X25519PublicKey.from_public_bytes(self.sealing_key)
-            # Refuses degenerate points, to which no member could seal a key.
-            X25519PrivateKey.generate().exchange(sealing)
-            sound = isinstance(key, ec.EllipticCurvePublicKey)
-            if isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(signature, self._signed(), ec.ECDSA(hashes.SHA384()))
-        except (ValueError, InvalidSignature, UnsupportedAlgorithm):
-            sound = False
-        if not sound:
+        if not (self._identity_is_sound() and self._signature_is_sound()):
             raise ConfigError(
                 f"the card of {self.name} was changed after it was signed: ask for it again"
             )
 
     @property
-    def sealing_key(self) -> bytes:
-        """The X25519 public key, 32 bytes."""
-        return base64.b64decode(self.sealing, validate=True)
+    def signing_key(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
+        return base64.b64decode(self.signing, validate=True)
 
-    def _signed(self) -> bytes:
-        fields = self.model_dump(exclude={"signature"})
-        return b"mesh_fl/card\0" + json.dumps(fields, sort_keys=True).encode()
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything but the signature, hexadecimal."""
+        return digest_of(TAG, self.model_dump(exclude={"signature"}))
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 96 bits of the digest, for people to compare."""
+        return " ".join(self.digest[place : place + 4] for place in range(0, 24, 4))
+
+    def _identity_is_sound(self) -> bool:
+        try:
+            key = serialization.load_ssh_public_key(self.identity.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            return False
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp384r1":
+            return False
+        # One key has one spelling, so that it is told apart from others by its text.
+        return self.identity == _openssh(key)
+
+    def _signature_is_sound(self) -> bool:
+        try:
+            key = self.signing_key
+        except (ValueError, binascii.Error):
+            return False
+        one_spelling = self.signing == base64.b64encode(key).decode()
+        return one_spelling and verifies(key, TAG, self.digest, self.signature)
+
+
+def _openssh(key: ec.EllipticCurvePublicKey) -> str:
+    return key.public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    ).decode()

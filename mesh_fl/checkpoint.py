@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mesh_fl.errors import ConfigError
 from mesh_fl.messages import Pending
 from mesh_fl.privacy.plan import Plan
+from mesh_fl.statements import Account, Charter, Presence
 from mesh_fl.store import Blobs
 
 BLOB = "training"
@@ -57,8 +58,14 @@ class Checkpoint(BaseModel):
         Which training, on what terms.
     status : str
         "running", "finished", "exhausted" (spare attempts used up) or "split" (members disagree).
-    sealed_keys, sealed_for : dict of str to bytes
-        The training's key sealed to each member, and the public key that it was sealed to.
+    charter, sealed_keys : Charter or None, dict of str to bytes
+        The epoch, and its key sealed to each of its members.
+    epoch_began : int
+        Releases that were done when it began.
+    latest : dict of str to Account or Presence
+        The last word of each member.
+    witnesses : tuple of Account
+        Members' words on the model.
     step : int
         Releases whose encrypted sum is complete.
     attempt : int
@@ -80,8 +87,11 @@ class Checkpoint(BaseModel):
     training: str
     plan: Plan
     status: Status = "running"
+    charter: Charter | None = None
     sealed_keys: dict[str, bytes] = {}
-    sealed_for: dict[str, bytes] = {}
+    epoch_began: int = 0
+    latest: dict[str, Account | Presence] = {}
+    witnesses: tuple[Account, ...] = ()
     step: int = 0
     attempt: int = 0
     cohort: tuple[str, ...] = ()
@@ -91,6 +101,11 @@ class Checkpoint(BaseModel):
     pending: Pending | None = None
     applied: int = 0
     history: list[RoundRecord] = []
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch, from 1; 0 before the first."""
+        return 0 if self.charter is None else self.charter.notice.epoch
 
     def save(self, blobs: Blobs) -> None:
         """Store the checkpoint, atomically and durably."""

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from mesh_fl.messages import ToMember, ToServer
+from mesh_fl.roster import Roster
 
 
 class Exchange(Protocol):
     """A way to reach the members."""
 
-    def members(self) -> Mapping[str, bytes]:
-        """Return all registered members with their X25519 public keys."""
+    def roster(self) -> Roster:
+        """Return who is a member now."""
 
     def connected(self) -> frozenset[str]:
         """Return the members that can be reached now."""

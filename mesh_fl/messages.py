@@ -1,11 +1,13 @@
-"""What travels between server and member: five messages, as msgpack, checked field by field.
+"""What travels between server and member, as msgpack, checked field by field.
 
 ::
 
-    server                                   member
-    Enrol   the plan; keys to make      →    Enrolled   consent; sealed keys
-    Ask     the last encrypted sum      →    Reply      its opening; the next sealed rows
-                                             Refusal    why not
+    server                                     member
+    Enrol     the plan and the roster     →    Enrolled   consent
+    Convene   a new epoch                 →    Convened   fresh public keys
+    MakeKey   everybody's public keys     →    KeyMade    the epoch's key, sealed to each
+    Ask       the last encrypted sum      →    Reply      its opening; the next sealed rows
+                                               Refusal    why not
 
 A `Reply` holds only what `mesh_fl.privacy` made, so raw rows cannot be sent: it is a type error.
 """
@@ -16,12 +18,9 @@ import msgpack
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError
 
 from mesh_fl.errors import ProtocolError
-from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.pipeline import Opened, Sealed
-from mesh_fl.privacy.plan import Plan
-
-Phase = Literal["train", "measure", "close"]
-PublicKey = Annotated[bytes, Field(min_length=32, max_length=32)]
+from mesh_fl.privacy.plan import Kind, Plan
+from mesh_fl.statements import Account, Call, Charter, KeyNotice, Presence
 
 
 class Message(BaseModel):
@@ -31,7 +30,7 @@ class Message(BaseModel):
 
 
 class Enrol(Message):
-    """Server to member: here is the plan, and whom to seal the key to; do you take part.
+    """Server to member: here is the plan; do you take part.
 
     Parameters
     ----------
@@ -39,24 +38,57 @@ class Enrol(Message):
         Id of the training; never Flower's run id, which changes when the server restarts.
     plan : Plan
         All that a member consents to.
-    sealed_key : bytes or None
-        The training's secret key, sealed to this member by another one.
-    seal_to : dict of str to bytes
-        X25519 public keys by member: seal the key to these. Whoever has no key makes it.
+    roster : bytes
+        Who is a member, as the members signed it (`Roster.dumps`).
+    latest : Account or Presence or None
+        The last word that the server has from this member: a home that was restored from a backup
+        does not remember it.
     """
 
     type: Literal["enrol"] = "enrol"
     training: str = Field(pattern=r"^[0-9a-f]{32}$")
     plan: Plan
-    sealed_key: bytes | None
-    seal_to: dict[str, PublicKey]
+    roster: bytes
+    latest: Account | Presence | None
 
 
 class Enrolled(Message):
-    """Member to server: I take part; here are the sealed keys that you asked for."""
+    """Member to server: I take part, and my model has seen so many releases."""
 
     type: Literal["enrolled"] = "enrolled"
+    step: int = Field(ge=0)
+
+
+class Convene(Message):
+    """Server to member: a new epoch begins; make keys for it."""
+
+    type: Literal["convene"] = "convene"
+    training: str
+    epoch: int = Field(ge=1)
+
+
+class Convened(Message):
+    """Member to server: my public keys for the epoch."""
+
+    type: Literal["convened"] = "convened"
+    presence: Presence
+
+
+class MakeKey(Message):
+    """Server to one member: make the epoch's encryption key, for these members."""
+
+    type: Literal["make-key"] = "make-key"
+    training: str
+    epoch: int = Field(ge=1)
+    presences: tuple[Presence, ...]
+
+
+class KeyMade(Message):
+    """Member to server: the key, sealed to each."""
+
+    type: Literal["key-made"] = "key-made"
     sealed_keys: dict[str, bytes]
+    notice: KeyNotice
 
 
 class Pending(Message):
@@ -64,14 +96,27 @@ class Pending(Message):
 
     Parameters
     ----------
-    step : int
-        The release it is of, counted from 1 in the plan's schedule.
     encrypted : bytes
         The sum, still encrypted.
+    call : Call
+        What was asked of those who are in it.
+    accounts : tuple of Account
+        What each of them said it sealed, in the order of the call's cohort.
     """
 
-    step: int = Field(ge=1)
     encrypted: bytes
+    call: Call
+    accounts: tuple[Account, ...]
+
+    @property
+    def step(self) -> int:
+        """The release it is of, counted from 1 in the plan's schedule."""
+        return self.call.step
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of release it is of."""
+        return "measure" if self.call.phase == "measure" else "train"
 
 
 class Ask(Message):
@@ -79,57 +124,53 @@ class Ask(Message):
 
     Parameters
     ----------
-    training, plan : str
-        Id of the training and digest of its plan.
-    phase : {"train", "measure", "close"}
-        "close" asks for no contribution and charges nothing.
-    step : int
-        The release asked for, counted from 1 in the plan's schedule.
-    attempt : int
-        Number of this attempt, never used twice in a training; 0 when closing.
-    cohort : tuple of str
-        All members asked, in the order in which slices are dealt.
-    digest, seen : str, int
-        Of the state before `pending` is applied: the chain of all totals so far, and their number.
+    call : Call
+        What is asked, signed by the operator.
     pending : Pending or None
-        None in the first round only.
-    state : bytes or None
-        That state itself, for a member that missed a round.
+        The sum to be opened; None where all sums are.
+    missed : tuple of bytes
+        Totals that this member did not open, oldest first: little-endian int64.
+    witnesses : tuple of Account
+        Members' words on the model that those totals lead to.
+    recount : tuple of bytes
+        For the member whose turn it is: everything sealed that `pending` is said to be the sum of.
+    charter, sealed_key : Charter or None, bytes or None
+        The epoch's, for a member that does not have them yet.
+    model : bytes or None
+        The operator's own model, to be compared.
+    receipt : str
+        The operator's signature on this member's last account.
     """
 
     type: Literal["ask"] = "ask"
-    training: str
-    plan: str
-    phase: Phase
-    step: int = Field(ge=1)
-    attempt: int = Field(ge=0)
-    cohort: tuple[str, ...]
-    digest: str
-    seen: int = Field(ge=0)
-    pending: Pending | None
-    state: bytes | None
-
-    def binding(self, digest: str) -> str:
-        """Return what a charge is bound to: all that fixes an attempt.
-
-        Parameters
-        ----------
-        digest : str
-            Of the state that the rows are computed from (after `pending` was applied).
-        """
-        terms = self.model_dump(include={"training", "plan", "phase", "step", "attempt"})
-        return digest_of("ask", {**terms, "cohort": list(self.cohort), "digest": digest})
+    call: Call
+    pending: Pending | None = None
+    missed: tuple[bytes, ...] = ()
+    witnesses: tuple[Account, ...] = ()
+    recount: tuple[bytes, ...] = ()
+    charter: Charter | None = None
+    sealed_key: bytes | None = None
+    model: bytes | None = None
+    receipt: str = ""
 
 
 class Reply(Message):
-    """Member to server: what an ask asked for, made by `mesh_fl.privacy` alone."""
+    """Member to server: what an ask asked for, made by `mesh_fl.privacy` alone.
+
+    Parameters
+    ----------
+    sealed : Sealed or None
+        The contribution.
+    opened : Opened or None
+        Our slice of the sum that was pending.
+    account : Account
+        Our signed word on both.
+    """
 
     type: Literal["reply"] = "reply"
-    training: str
-    step: int
-    attempt: int
     sealed: Sealed | None
     opened: Opened | None
+    account: Account
 
 
 Cause = Literal["plan", "budget", "ledger", "key", "data", "agent", "setup", "order", "reply"]
@@ -170,8 +211,8 @@ class Refusal(Message):
         return f"{REASONS[self.cause]}; its own log says more"
 
 
-ToMember = Enrol | Ask
-ToServer = Enrolled | Reply | Refusal
+ToMember = Enrol | Convene | MakeKey | Ask
+ToServer = Enrolled | Convened | KeyMade | Reply | Refusal
 _ANY: TypeAdapter[ToMember | ToServer] = TypeAdapter(
     Annotated[ToMember | ToServer, Discriminator("type")]
 )

@@ -3,20 +3,17 @@
 ::
 
     server                                         member
-    ask(step, last encrypted sum)            →     open the sum, apply it: the new model
+    ask(step, last encrypted sum)            →     verify who asks, whom, and for which sum
+                                                   open the sum, apply it: the new model
                                                    charge the ledger, durably
-                                                   rows → clip → sum → noise → encrypt
-    assemble the opened total, apply it      ←     reply(sealed rows, slice of the opened total)
+                                                   rows → clip → sum → noise → mask → encrypt → sign
+    assemble the opened total, apply it      ←     reply(sealed rows, slice of the total, account)
     add the sealed rows, still encrypted
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mesh_fl.agent import Agent, Rows, State
+from mesh_fl.agent import Rows
 from mesh_fl.errors import (
     AgentError,
     BudgetError,
@@ -27,24 +24,25 @@ from mesh_fl.errors import (
     MeshError,
     PrivacyError,
 )
-from mesh_fl.layout import unpack
 from mesh_fl.member import Member
-from mesh_fl.messages import Ask, Cause, Enrol, Pending, Refusal, Reply, ToMember, ToServer
-from mesh_fl.privacy.pipeline import (
-    Cipher,
-    Opened,
-    Sealed,
-    add,
-    assemble,
-    fills,
-    hand_over,
-    next_digest,
-    open_sum,
-    rescale,
-    seal,
+from mesh_fl.messages import (
+    Ask,
+    Cause,
+    Convene,
+    Enrol,
+    MakeKey,
+    Pending,
+    Refusal,
+    Reply,
+    ToMember,
+    ToServer,
 )
+from mesh_fl.opening import catch_up, compare_model
+from mesh_fl.privacy.pipeline import Cipher, Opened, Sealed, add, fills, seal
 from mesh_fl.privacy.plan import Kind, Plan, Release
 from mesh_fl.seat import Seat
+from mesh_fl.statements import Call
+from mesh_fl.verification import sha256
 
 CAUSES: tuple[tuple[type[MeshError], Cause, bool], ...] = (
     (BudgetError, "budget", True),
@@ -63,9 +61,15 @@ CAUSES: tuple[tuple[type[MeshError], Cause, bool], ...] = (
 def respond(message: ToMember, member: Member) -> ToServer:
     """Answer whatever the server sent; an error becomes a `Refusal` without its words."""
     try:
-        if isinstance(message, Enrol):
-            return member.enrol(message)
-        return client_turn(message, member)
+        match message:
+            case Enrol():
+                return member.enrol(message)
+            case Convene():
+                return member.convene(message)
+            case MakeKey():
+                return member.make_key(message)
+            case Ask():
+                return client_turn(message, member)
     except MeshError as error:
         member.on_error(error)
         cause, lasting = next((c, lasts) for kind, c, lasts in CAUSES if isinstance(error, kind))
@@ -73,43 +77,34 @@ def respond(message: ToMember, member: Member) -> ToServer:
 
 
 def client_turn(ask: Ask, member: Member) -> Reply:
-    """Answer an ask: open, apply, charge, contribute.
+    """Answer an ask: verify, open, apply, charge, contribute.
 
     Raises
     ------
     PrivacyError, ProtocolError
-        Before any data is touched, if the ask is older, bound to something else, over the budget,
-        or over a cohort that is too small.
+        Before any data is touched, if the ask is older, forged, bound to something else, over the
+        budget, or over a cohort that is too small.
     """
-    seat = member.seat(ask)
-    opened = catch_up(ask, seat)
+    seat, call = member.seat(ask), ask.call
+    opened = catch_up(ask, seat, member)
     member.on_model(seat)
-    if ask.phase == "close":
-        return Reply(training=ask.training, step=ask.step, attempt=0, sealed=None, opened=opened)
-    if not member.charge(ask, seat) and (stored := member.stored_reply(ask)):
+    if call.phase == "close":
+        compare_model(ask, seat)
+        return _reply(None, opened, call, seat, member)
+    if not member.charge(call, seat) and (stored := member.stored_reply(call)):
         return stored
-    release = seat.plan.release(ask.phase)
-    sealed = seal(rows_of(ask.phase, seat), release, seat.cipher, member.source)
-    reply = Reply(
-        training=ask.training, step=ask.step, attempt=ask.attempt, sealed=sealed, opened=opened
-    )
+    kind = seat.plan.schedule[call.step - 1]
+    sealed = seal(rows_of(kind, seat), seat.plan.release(kind), seat.cipher, member.source, member.hide(call, seat))
+    reply = _reply(sealed, opened, call, seat, member)
     member.store_reply(reply)
     return reply
 
 
-def catch_up(ask: Ask, seat: Seat) -> Opened | None:
-    """Open the last sum, bring the seat's model up to it, and return our slice of it."""
-    if ask.pending is None:
-        seat.start_from(ask.digest, ask.seen, ask.state)
-        return None
-    kind = seat.plan.schedule[ask.pending.step - 1]
-    total = open_sum(ask.pending.encrypted, seat.plan.release(kind), seat.cipher)
-    after = next_digest(ask.digest, total)
-    if seat.digest != after:
-        seat.start_from(ask.digest, ask.seen, ask.state)
-        state = step_model(seat.agent, seat.plan, kind, seat.state, total)
-        seat.advance(state, after, ask.pending.step)
-    return hand_over(total, after, ask.cohort.index(seat.name), len(ask.cohort))
+def _reply(
+    sealed: Sealed | None, opened: Opened | None, call: Call, seat: Seat, member: Member
+) -> Reply:
+    digests = sha256(sealed.ciphertext) if sealed else "", sha256(opened.values) if opened else ""
+    return Reply(sealed=sealed, opened=opened, account=member.account(call, seat, *digests))
 
 
 def rows_of(kind: Kind, seat: Seat) -> Rows:
@@ -130,63 +125,22 @@ def rows_of(kind: Kind, seat: Seat) -> Rows:
     return rows
 
 
-def step_model(
-    agent: Agent, plan: Plan, kind: Kind, state: State, total: NDArray[np.int64]
-) -> State:
-    """Apply an opened total to a model; a measure leaves the model as it is."""
-    if kind == "measure":
-        return state
-    return agent.apply(state, unpack(agent.layout(state), rescale(total, plan.release(kind))))
-
-
-def fits(reply: Reply, ask: Ask, name: str, plan: Plan) -> bool:
-    """Tell whether a reply holds all that an ask wanted of a member, in its place."""
-    if (reply.training, reply.step, reply.attempt) != (ask.training, ask.step, ask.attempt):
+def fits(reply: Reply, ask: Ask, name: str, plan: Plan, key: bytes) -> bool:
+    """Tell whether a reply holds all that an ask wanted of a member, signed and in its place."""
+    account, call, opened = reply.account, ask.call, reply.opened
+    if account.by != name or account.call != call.digest or not account.verifies(key):
         return False
-    if (reply.sealed is None) != (ask.phase == "close"):
+    if account.sealed != (sha256(reply.sealed.ciphertext) if reply.sealed else ""):
         return False
-    # A stored reply may hold a slice of a sum that was settled in the meantime.
-    if ask.pending is None:
+    if account.slice != (sha256(opened.values) if opened else ""):
+        return False
+    if (reply.sealed is None) != (call.phase == "close") or (opened is None) != (not call.pending):
+        return False
+    if ask.pending is None or opened is None:
         return True
-    if reply.opened is None:
-        return False
-    size = plan.release(plan.schedule[ask.pending.step - 1]).dimension
-    return fills(reply.opened, size, ask.cohort.index(name), len(ask.cohort))
-
-
-@dataclass(frozen=True)
-class Split:
-    """Members who opened the same sum differently: nobody can go on from here."""
-
-    groups: Mapping[str, tuple[str, ...]]
-
-    def __str__(self) -> str:
-        told = "; ".join(f"{digest[:12]}: {', '.join(who)}" for digest, who in self.groups.items())
-        return f"members opened different totals of the same sum ({told})"
-
-
-def settle(
-    pending: Pending | None, replies: Mapping[str, Reply], digest: str, plan: Plan
-) -> NDArray[np.int64] | Split | None:
-    """Put the opened total together from the members' slices.
-
-    Returns
-    -------
-    ndarray of int64, Split or None
-        None where nothing was pending or a slice is still missing.
-    """
-    if pending is None:
-        return None
-    slices = {name: reply.opened for name, reply in replies.items() if reply.opened is not None}
-    groups: dict[str, tuple[str, ...]] = {}
-    for name, opened in slices.items():
-        groups[opened.digest] = (*groups.get(opened.digest, ()), name)
-    if len(groups) > 1:
-        return Split(groups)
-    size = plan.release(plan.schedule[pending.step - 1]).dimension
-    if len(slices) < max((opened.step for opened in slices.values()), default=1):
-        return None
-    return assemble(list(slices.values()), size, digest)
+    size = plan.release(ask.pending.kind).dimension
+    placed = fills(opened, size, call.cohort.index(name), len(call.cohort))
+    return placed and opened.digest == account.model
 
 
 def server_turn(
@@ -199,16 +153,17 @@ def server_turn(
     Pending or tuple of str
         The encrypted sum; or the members whose contribution is missing or cannot be added.
     """
-    release = plan.release(plan.schedule[ask.step - 1])
+    call, release = ask.call, plan.release(plan.schedule[ask.call.step - 1])
     sealed = {name: reply.sealed for name, reply in replies.items() if reply.sealed is not None}
-    missing = tuple(name for name in ask.cohort if name not in sealed)
+    missing = tuple(name for name in call.cohort if name not in sealed)
     if missing:
         return missing
     try:
-        whole = add([sealed[name] for name in ask.cohort], release, cipher)
-        return Pending(step=ask.step, encrypted=whole)
+        whole = add([sealed[name] for name in call.cohort], release, cipher)
     except EncryptionError:
-        return tuple(name for name in ask.cohort if not _adds(sealed[name], release, cipher))
+        return tuple(name for name in call.cohort if not _adds(sealed[name], release, cipher))
+    accounts = tuple(replies[name].account for name in call.cohort)
+    return Pending(encrypted=whole, call=call, accounts=accounts)
 
 
 def _adds(sealed: Sealed, release: Release, cipher: Cipher) -> bool:

@@ -1,4 +1,4 @@
-"""A member's place in one training: the agreed plan, the key, and the model so far."""
+"""A member's place in one training: the agreed plan, the keys, and the model so far."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ import msgpack
 
 from mesh_fl.agent import Agent, Data, State
 from mesh_fl.errors import PlanError, ProtocolError
+from mesh_fl.keyring import Keyring, Term
 from mesh_fl.layout import size
 from mesh_fl.privacy.ledger import RecordSet
-from mesh_fl.privacy.pipeline import Cipher
+from mesh_fl.privacy.pipeline import Cipher, CipherFactory
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
@@ -67,6 +68,10 @@ class Seat:
         Releases that the model has seen.
     state : State
         The model.
+    opened : str
+        SHA-256 of the last encrypted sum that was opened, or empty.
+    keyring : Keyring
+        Our keys of this training.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class Seat:
         records: RecordSet,
         rows: int,
         cost_factor: int,
-        cipher: Cipher,
+        make_cipher: CipherFactory,
         blobs: Blobs,
     ) -> None:
         self.name = name
@@ -90,7 +95,10 @@ class Seat:
         self.records = records
         self.rows = rows
         self.cost_factor = cost_factor
-        self.cipher = cipher
+        self._make_cipher = make_cipher
+        self._cipher: tuple[str, Cipher] | None = None
+        self.keyring = Keyring(name, training, blobs)
+        self.opened = ""
         self._blobs = blobs
         self._initial = agent.init()
         self.state: State = self._initial
@@ -98,35 +106,44 @@ class Seat:
         if stored := blobs.get(f"{training}.model"):
             self._restore(stored)
 
-    def start_from(self, digest: str, step: int, state: bytes | None) -> None:
-        """Make sure that we stand where an ask starts from.
+    @property
+    def term(self) -> Term:
+        """The epoch that we stand in.
 
         Raises
         ------
         ProtocolError
-            If we stand elsewhere and the ask does not bring the model along.
+            If none has begun.
         """
-        if self.digest == digest:
-            return
-        if state is None:
-            raise ProtocolError("we missed a round and need the model sent along")
-        self.advance(load_state(state, self._initial), digest, step)
+        term = self.keyring.term
+        if term is None:
+            raise ProtocolError("no epoch has begun: there is no key yet")
+        return term
 
-    def advance(self, state: State, digest: str, step: int) -> None:
+    @property
+    def cipher(self) -> Cipher:
+        """Encryption under the epoch's key."""
+        term = self.term
+        if self._cipher is None or self._cipher[0] != term.charter.digest:
+            made = self._make_cipher(self.plan.parameters, term.secret_key)
+            self._cipher = (term.charter.digest, made)
+        return self._cipher[1]
+
+    def advance(self, state: State, digest: str, step: int, opened: str = "") -> None:
         """Take the next model, durably."""
-        head = {"state": dump_state(state), "digest": digest, "step": step}
+        head = {"state": dump_state(state), "digest": digest, "step": step, "opened": opened}
         self._blobs[f"{self.training}.model"] = msgpack.packb(head)
-        self.state, self.digest, self.step = state, digest, step
+        self.state, self.digest, self.step, self.opened = state, digest, step, opened
 
     def _restore(self, stored: bytes) -> None:
         try:
             head = msgpack.unpackb(stored)
             state = load_state(head["state"], self._initial)
-            digest, step = str(head["digest"]), int(head["step"])
+            place = str(head["digest"]), int(head["step"]), str(head["opened"])
         except (ProtocolError, ValueError, KeyError, TypeError, msgpack.UnpackException):
-            # A damaged copy is as good as none: the server sends the model along.
+            # A damaged copy is as good as none: the server sends what was missed along.
             return
-        self.state, self.digest, self.step = state, digest, step
+        self.state, (self.digest, self.step, self.opened) = state, place
 
 
 def refuse_misfit(plan: Plan, agent: Agent) -> None:

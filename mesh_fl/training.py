@@ -10,19 +10,22 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, State
+from mesh_fl.asking import Asking
 from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
+from mesh_fl.convening import Convening
 from mesh_fl.enrolment import Enrolment
-from mesh_fl.errors import MeshError
 from mesh_fl.exchange import Exchange
 from mesh_fl.layout import unpack
-from mesh_fl.messages import Ask, Pending, Phase, Refusal, Reply
+from mesh_fl.messages import Ask, Pending, Refusal, Reply
+from mesh_fl.opening import Opening, liars, settle, step_model
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
 from mesh_fl.privacy.plan import Plan
-from mesh_fl.round import Split, fits, server_turn, settle, step_model
+from mesh_fl.round import fits, server_turn
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
 
@@ -36,7 +39,7 @@ class Event:
     Parameters
     ----------
     kind : str
-        "waiting", "asked", "round", "measured", "dead", "refused", "ended" or "closed".
+        "waiting", "epoch", "asked", "round", "measured", "dead", "refused", "ended" or "closed".
     text : str
         One sentence for people.
     step, steps : int
@@ -77,7 +80,9 @@ class Training:
     exchange : Exchange
         How to reach the members.
     blobs : Blobs
-        Where checkpoints are stored.
+        Where checkpoints and totals are stored.
+    operator : Ed25519PrivateKey
+        Signs what is asked.
     timeout_s : float
         How long an attempt waits for its members.
     patience_s : float
@@ -99,6 +104,7 @@ class Training:
     checkpoint: Checkpoint
     exchange: Exchange
     blobs: Blobs
+    operator: Ed25519PrivateKey
     timeout_s: float = 30.0
     patience_s: float = 60.0
     quorum: int = 0
@@ -107,7 +113,6 @@ class Training:
     stopped: Callable[[], bool] = lambda: False
     on_event: Callable[[Event], None] = _ignore
     poll_s: float = 0.1
-    _current: set[str] = field(default_factory=set, init=False)
     _closed: set[str] = field(default_factory=set, init=False)
     _patient_until: float = field(default=float("-inf"), init=False)
 
@@ -117,6 +122,10 @@ class Training:
         self.state: State = load_state(self.checkpoint.state, self.agent.init())
         self._cipher = self.make_cipher(self.plan.parameters, None)
         self.enrolment = Enrolment(self.checkpoint, self.exchange, self._refused, self.timeout_s)
+        self.epochs = Convening(
+            self.checkpoint, self.exchange, self.enrolment, self.timeout_s, self._confirm
+        )
+        self._asking = Asking(self.checkpoint, self.enrolment, self.blobs, self.operator)
 
     def run(self) -> Checkpoint:
         """Train until all rounds are done, no further attempt is affordable, or `stopped`."""
@@ -133,39 +142,61 @@ class Training:
         return self.checkpoint
 
     def close(self) -> None:
-        """Have the last sum opened, and give the model to every member in reach that lacks it."""
+        """Have the last sum opened, and the model compared by every member in reach."""
         if self.checkpoint.status == "split":
             return
-        ready = self.enrolment.ready()
-        behind = ready if self._unsettled() else tuple(n for n in ready if n not in self._closed)
-        if not behind:
+        if self._unsettled():
+            self._have_opened(self.enrolment.ready())
+            return
+        self.enrolment.follow_roster()
+        behind = tuple(n for n in self.enrolment.ready() if n not in self._closed)
+        present = self._within_epoch(behind)
+        if not present:
             time.sleep(self.poll_s)
             return
-        replies = self._send(self._ask("close", behind))
-        before = self.checkpoint.pending
-        self._settle(replies)
-        self._closed |= replies.keys()
-        if before is not None and self.checkpoint.pending is None:
+        replies = self._send(self._asking.ask("close", present, publish=True))
+        told, self._closed = bool(self._closed), self._closed | replies.keys()
+        if replies and not told:
+            self._tell("closed", f"{len(replies)} members hold the last model")
+
+    def _have_opened(self, ready: tuple[str, ...]) -> None:
+        """Have the pending sum opened without asking for more."""
+        present = self._within_epoch(ready)
+        if len(present) <= self.plan.colluders:
+            self._tell("waiting", "for members who can open the last sum")
+            time.sleep(self.poll_s)
+            return
+        ask = self._asking.ask("close", present)
+        if self._settle(ask, self._send(ask)):
             self._save()
-            if replies:
-                self._tell("closed", f"{len(replies)} members hold the last model")
+
+    def _within_epoch(self, names: Collection[str]) -> tuple[str, ...]:
+        charter = self.checkpoint.charter
+        return tuple(sorted(charter.members & set(names))) if charter else ()
+
+    def _confirm(self, members: Collection[str]) -> Collection[str]:
+        self._save()
+        ask = self._asking.ask("close", tuple(sorted(members)))
+        return self._send(ask).keys()
 
     def _attempt(self, cohort: tuple[str, ...]) -> None:
         began, traffic = time.monotonic(), self.exchange.traffic
-        ask = self._ask(self.plan.schedule[self.checkpoint.step], cohort)
-        self._tell("asked", f"asking {len(cohort)} members (attempt {ask.attempt})")
+        ask = self._asking.ask(self.plan.schedule[self.checkpoint.step], cohort)
+        self._tell("asked", f"asking {len(cohort)} members (attempt {ask.call.attempt})")
         replies = self._send(ask)
-        self._settle(replies)
+        agreed = self._settle(ask, replies)
         if self.checkpoint.status != "running":
             return
         outcome = server_turn(ask, replies, self.plan, self._cipher)
-        if not isinstance(outcome, Pending):
+        if not isinstance(outcome, Pending) or not agreed:
             if self.stopped():
                 return  # the attempt stays open: the next start asks for it again
-            # Nobody here is to blame for a sum that could not be opened.
-            self._dead(outcome if self.checkpoint.step == ask.step - 1 else ())
+            # Nobody is to blame for a sum that could not be opened, or was opened differently.
+            blamed = agreed and self.checkpoint.step == ask.call.step - 1
+            self._dead(outcome if blamed and not isinstance(outcome, Pending) else ())
             return
         self.checkpoint.pending = outcome
+        self._asking.keep_parts(ask, replies)
         self.checkpoint.cohort = ()
         self.checkpoint.step += 1
         down, up = (now - then for now, then in zip(self.exchange.traffic, traffic, strict=True))
@@ -176,7 +207,7 @@ class Training:
         if self.checkpoint.cohort:
             self._await(self.checkpoint.cohort)
             return self.checkpoint.cohort
-        cohort = self._gather()
+        cohort = self._in_epoch(self._gather())
         if not cohort:
             return ()
         if not self.plan.affords(self.checkpoint.spent, self.checkpoint.step):
@@ -188,7 +219,23 @@ class Training:
         self._save()
         return cohort
 
+    def _in_epoch(self, ready: tuple[str, ...]) -> tuple[str, ...]:
+        """Begin a new epoch where one is due; empty to try again."""
+        if not ready or not self.epochs.due(ready):
+            return ready
+        if self.checkpoint.pending is not None:
+            # Only the members of the old epoch can open what was sealed in it.
+            self._have_opened(ready)
+            return ()
+        if not self.epochs.begin(ready):
+            self._tell("waiting", "too few members entered the new epoch")
+            return ()
+        self._tell("epoch", f"epoch {self.checkpoint.epoch}: {len(ready)} members made new keys")
+        return self._within_epoch(self.enrolment.enrolled.keys() & set(ready))
+
     def _gather(self) -> tuple[str, ...]:
+        if self.checkpoint.pending is None:
+            self.enrolment.follow_roster()
         first = self.checkpoint.attempt == 0 or time.monotonic() < self._patient_until
         ready = self.enrolment.ready(enough=self.plan.survivors)
         willing = self.enrolment.candidates()
@@ -221,29 +268,14 @@ class Training:
             self._tell("waiting", "for the members of the attempt that was open")
             time.sleep(self.poll_s)
 
-    def _ask(self, phase: Phase, cohort: tuple[str, ...]) -> Ask:
-        closing = phase == "close"
-        return Ask(
-            training=self.checkpoint.training,
-            plan=self.plan.digest,
-            phase=phase,
-            step=max(1, self.checkpoint.step + (not closing)),
-            attempt=0 if closing else self.checkpoint.attempt,
-            cohort=cohort,
-            digest=self.checkpoint.digest,
-            seen=self.checkpoint.applied,
-            pending=self.checkpoint.pending,
-            state=None,
-        )
-
     def _send(self, ask: Ask) -> dict[str, Reply]:
-        whole = ask.model_copy(update={"state": self.checkpoint.state})
-        asks = {name: ask if name in self._current else whole for name in ask.cohort}
-        answers = self.exchange.send(asks, self.timeout_s)
+        cohort = ask.call.cohort
+        answers = self.exchange.send(self._asking.each(ask), self.timeout_s)
         replies = {
             name: answer
             for name, answer in answers.items()
-            if isinstance(answer, Reply) and fits(answer, ask, name, self.plan)
+            if isinstance(answer, Reply)
+            and fits(answer, ask, name, self.plan, self.enrolment.roster.key_of(name))
         }
         strange = {
             name: answer if isinstance(answer, Refusal) else MISFIT
@@ -251,11 +283,11 @@ class Training:
             if name not in replies
         }
         self.enrolment.note(strange)
-        self.enrolment.lost([name for name in ask.cohort if name not in answers])
-        self._current = set(replies)
+        self.enrolment.lost([name for name in cohort if name not in answers])
+        self._asking.note(replies)
         unopened = [name for name, answer in strange.items() if answer.cause == "key"]
         # Whoever is silent may have opened it, and could never go back.
-        if len(unopened) == len(ask.cohort) >= self.plan.survivors:
+        if ask.pending is not None and len(unopened) == len(cohort) >= self.plan.survivors:
             self._drop_pending()
         return replies
 
@@ -270,23 +302,47 @@ class Training:
         self.checkpoint.history.pop()
         self._tell("dead", "the last sum cannot be opened by any member; its release is repeated")
 
-    def _settle(self, replies: Mapping[str, Reply]) -> None:
-        pending = self.checkpoint.pending
-        try:
-            outcome = settle(pending, replies, self.checkpoint.digest, self.plan)
-        except MeshError as error:
-            self._end("split", f"{error}; training stops: one of them is wrong about its slice")
-            return
-        if isinstance(outcome, Split):
-            self._end("split", f"{outcome}; training stops: find out which of them differ, and why")
-        elif outcome is not None and pending is not None:
-            self._apply(outcome)
+    def _settle(self, ask: Ask, replies: Mapping[str, Reply]) -> bool:
+        """Take the opened total; False where the members do not agree on it."""
+        if ask.pending is None or self.checkpoint.pending is None:
+            return True
+        opening = settle(ask, replies, self.plan)
+        if not opening.model:
+            if opening.dissenters:
+                named = ", ".join(opening.dissenters)
+                self._end("split", f"members signed for different totals of the same sum: {named}")
+            return not opening.dissenters
+        for name in opening.dissenters:
+            self.enrolment.blame(name, "it signed for another total than the others opened")
+        complete = len(opening.witnesses) == len(ask.call.cohort)
+        total = opening.total
+        if total is None and (complete or opening.dissenters):
+            total = self._from_one(opening, replies)
+        if total is not None:
+            self._apply(total, opening)
+        return not opening.dissenters
 
-    def _apply(self, total: NDArray[np.int64]) -> None:
+    def _from_one(
+        self, opening: Opening, replies: Mapping[str, Reply]
+    ) -> NDArray[np.int64] | None:
+        """Get the whole total from one member that signed for it, and find whose slice is wrong."""
+        for witness in opening.witnesses:
+            ask = self._asking.ask("close", (witness.by,))
+            alone = settle(ask, self._send(ask), self.plan.model_copy(update={"colluders": 0}))
+            if alone.model == opening.model and alone.total is not None:
+                for name in liars(replies, alone.total):
+                    if name not in opening.dissenters:
+                        self.enrolment.blame(name, "its slice is not of the total it signed for")
+                return alone.total
+        return None
+
+    def _apply(self, total: NDArray[np.int64], opening: Opening) -> None:
         kind = self.plan.schedule[self.checkpoint.applied]
         self.state = step_model(self.agent, self.plan, kind, self.state, total)
         self.checkpoint.state = dump_state(self.state)
         self.checkpoint.digest = next_digest(self.checkpoint.digest, total)
+        self.checkpoint.witnesses = opening.witnesses
+        self._asking.keep_total(self.checkpoint.applied, total)
         self.checkpoint.applied += 1
         self.checkpoint.pending = None
         if kind == "measure":

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data, Rows, State, Total
@@ -22,9 +21,10 @@ from mesh_fl.privacy.ledger import Ledger
 from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
 from mesh_fl.privacy.pipeline import CipherFactory
 from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.roster import Roster
 from mesh_fl.round import respond
 from mesh_fl.seat import Dataset, Holding, Seat
-from mesh_fl.simulate.network import Clear
+from mesh_fl.simulate.network import Clear, Founders
 from mesh_fl.training import Event, Training, begin
 
 NAMES = ("ash", "birch", "cedar", "elm", "fir")
@@ -72,6 +72,9 @@ AGENT = Centre()
 def plan_of(agent: Agent = AGENT, **terms: object) -> Plan:
     caps = dict.fromkeys(NAMES, 64)
     return make_plan(agent, "centre", caps, **{"rounds": 3, **terms})
+
+
+FOUNDERS = Founders.of(dict.fromkeys(NAMES, 64), colluders=1)
 
 
 class KilledError(Exception):
@@ -137,7 +140,7 @@ class Home:
     table: str = "points"
     agent: type[Centre] = Centre
     policy: Policy = field(default_factory=Policy)
-    sealing_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    founders: Founders = FOUNDERS
     source: Source = field(default_factory=SystemSource)
 
     def __post_init__(self) -> None:
@@ -159,13 +162,14 @@ class Home:
             dataset=lambda agent: Dataset(self.data, self.table, ids),
         )
         return Member(
-            self.name,
-            {"centre": holding},
-            self.ledger(),
-            self.blobs,
-            self.sealing_key,
-            self.source,
-            self.make_cipher,
+            name=self.name,
+            signing=self.founders.signing[self.name],
+            roster=self.founders.roster,
+            holdings={"centre": holding},
+            ledger=self.ledger(),
+            blobs=self.blobs,
+            source=self.source,
+            make_cipher=self.make_cipher,
             on_error=self.errors.append,
         )
 
@@ -182,6 +186,7 @@ class Wire:
     change: Callable[[str, ToServer], ToServer | None] = lambda name, answer: answer
     before: Callable[["Wire", Mapping[str, ToMember]], None] = lambda wire, messages: None
     offline: set[str] = field(default_factory=set)
+    newest: Roster = FOUNDERS.roster
 
     def __post_init__(self) -> None:
         self.people = {name: home.start() for name, home in self.homes.items()}
@@ -189,11 +194,8 @@ class Wire:
         self.answers: list[tuple[str, ToServer]] = []
         self.sealed: dict[tuple[str, str, int], set[bytes]] = defaultdict(set)
 
-    def members(self) -> Mapping[str, bytes]:
-        return {
-            name: home.sealing_key.public_key().public_bytes_raw()
-            for name, home in self.homes.items()
-        }
+    def roster(self) -> Roster:
+        return self.newest
 
     def connected(self) -> frozenset[str]:
         return frozenset(self.people.keys() - self.offline)
@@ -224,7 +226,7 @@ class Wire:
             self.restart(name)
             return None
         if isinstance(answer, Reply) and answer.sealed is not None:
-            key = (name, answer.training, answer.attempt)
+            key = (name, answer.account.training, answer.account.attempt)
             self.sealed[key].add(answer.sealed.ciphertext)
         arrived = self.change(name, decode(encode(answer)))
         if arrived is not None:
@@ -275,7 +277,13 @@ class Network:
             **self.options,
         }
         return Training(
-            AGENT, checkpoint, self.wire, self.blobs, on_event=self.events.append, **settings
+            AGENT,
+            checkpoint,
+            self.wire,
+            self.blobs,
+            FOUNDERS.operator,
+            on_event=self.events.append,
+            **settings,
         )
 
     def run(self) -> Training:

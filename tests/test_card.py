@@ -1,20 +1,22 @@
 import base64
 import json
+import string
 from pathlib import Path
 
 import pytest
 from conftest import new_key, openssh
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from mesh_fl.card import Card
 from mesh_fl.errors import ConfigError
+from mesh_fl.privacy.signing import sign
 
-OTHER_SEALING = base64.b64encode(bytes(range(32))).decode()
-IDENTITY, SEALING = new_key(), X25519PrivateKey.generate()
-CARD = Card.make("msp-1", 64, IDENTITY, SEALING)
+IDENTITY, SIGNING = new_key(), Ed25519PrivateKey.generate()
+CARD = Card.make("msp-1", 64, IDENTITY, SIGNING)
+OTHER = Card.make("msp-1", 64, new_key(), Ed25519PrivateKey.generate())
 
 
 def stored(tmp_path: Path, card: Card) -> Path:
@@ -26,13 +28,13 @@ def stored(tmp_path: Path, card: Card) -> Path:
 def test_a_card_survives_its_file_and_gives_the_keys_back(tmp_path: Path) -> None:
     card = Card.read(stored(tmp_path, CARD))
     assert card == CARD
-    assert card.sealing_key == SEALING.public_key().public_bytes_raw()
+    assert card.signing_key == SIGNING.public_key().public_bytes_raw()
     assert card.identity.encode() == openssh(IDENTITY)
 
 
 def test_a_card_holds_no_secret() -> None:
     text = CARD.model_dump_json()
-    secret = SEALING.private_bytes_raw()
+    secret = SIGNING.private_bytes_raw()
     assert base64.b64encode(secret).decode() not in text
     assert secret.hex() not in text
     pem = IDENTITY.private_bytes(
@@ -46,17 +48,21 @@ def test_a_card_holds_no_secret() -> None:
     [
         {"name": "msp-2"},
         {"cap": 65},
-        {"identity": openssh(new_key()).decode()},
-        {"sealing": OTHER_SEALING},
+        {"serial": 2},
+        {"identity": OTHER.identity},
+        {"signing": OTHER.signing},
         {"signature": ""},
         {"signature": "not base64!"},
-        {"signature": base64.b64encode(b"x" * 100).decode()},
+        {"signature": base64.b64encode(b"x" * 64).decode()},
         {"identity": "ssh-ed25519 nonsense"},
         {"identity": ""},
         {"identity": "ä"},
-        {"sealing": ""},
-        {"sealing": "ä"},
-        {"sealing": CARD.sealing + "AAAA"},
+        {"identity": CARD.identity + " comment"},
+        {"signing": ""},
+        {"signing": "ä"},
+        {"signing": "AAAA"},
+        {"signing": CARD.signing[:-2] + chr(ord(CARD.signing[-2]) ^ 1) + "="},
+        {"signature": OTHER.signature},
     ],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
@@ -68,7 +74,7 @@ def test_a_changed_card_is_refused(tmp_path: Path, change: dict[str, object]) ->
 
 def test_every_signed_bit_counts() -> None:
     signature = bytearray(base64.b64decode(CARD.signature))
-    for place in range(4, len(signature), 7):
+    for place in range(len(signature)):
         flipped = bytearray(signature)
         flipped[place] ^= 1
         changed = CARD.model_copy(update={"signature": base64.b64encode(bytes(flipped)).decode()})
@@ -76,53 +82,77 @@ def test_every_signed_bit_counts() -> None:
             changed.verify()
 
 
-class Sealing(X25519PrivateKey):
-    """Stands in for a key of other bytes."""
-
-    def __init__(self, public: bytes) -> None:
-        self._public = public
-
-    def public_key(self) -> "Sealing":  # type: ignore[override]
-        return self
-
-    def public_bytes_raw(self) -> bytes:
-        return self._public
-
-    def exchange(self, peer_public_key: object) -> bytes:
-        return b""
-
-    private_bytes = private_bytes_raw = __copy__ = __deepcopy__ = exchange  # type: ignore[assignment]
+def respelt(key: str) -> str:
+    """Give base64 that stands for the same 32 bytes: the last digit has two bits to spare."""
+    digits = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    other = key[:-2] + digits[digits.index(key[-2]) + 1] + "="
+    assert base64.b64decode(other, validate=True) == base64.b64decode(key)
+    return other
 
 
 @pytest.mark.parametrize(
-    "public", [bytes(32), b"\1" + bytes(31), bytes(31), bytes(33), b""], ids=len
+    "change",
+    [
+        {"identity": CARD.identity + " msp-1"},
+        {"identity": CARD.identity + "\n"},
+        {"signing": respelt(CARD.signing)},
+    ],
+    ids=str,
 )
-def test_a_sealing_key_that_nobody_can_seal_to_is_refused(public: bytes) -> None:
-    """One such card would make every member refuse to hand the training's key out."""
-    card = Card.make("msp-1", 64, IDENTITY, Sealing(public))
+def test_a_key_has_one_spelling(change: dict[str, str]) -> None:
+    """Else one key could stand on a roster twice, under two names."""
+    changed = CARD.model_copy(update=change)
+    signed = changed.model_copy(update={"signature": sign(SIGNING, "card", changed.digest)})
     with pytest.raises(ConfigError):
-        card.verify()
+        signed.verify()
+
+
+def test_a_card_is_signed_as_a_card() -> None:
+    """What the same key signed elsewhere proves nothing here."""
+    signature = sign(SIGNING, "roster", CARD.digest)
+    with pytest.raises(ConfigError):
+        CARD.model_copy(update={"signature": signature}).verify()
+
+
+def test_a_renewed_card_is_another_one() -> None:
+    renewed = Card.make("msp-1", 64, IDENTITY.public_key(), SIGNING, serial=2)
+    renewed.verify()
+    assert (CARD.serial, renewed.serial) == (1, 2)
+    assert renewed.fingerprint != CARD.fingerprint
+    assert CARD.fingerprint == Card.make("msp-1", 64, IDENTITY, SIGNING).fingerprint
+    assert CARD.fingerprint.replace(" ", "") == CARD.digest[:24]
 
 
 def test_an_identity_of_another_kind_is_refused() -> None:
-    public = ed25519.Ed25519PrivateKey.generate().public_key()
+    public = SIGNING.public_key()
     text = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    with pytest.raises(ConfigError):
-        CARD.model_copy(update={"identity": text.decode()}).verify()
+    small = ec.generate_private_key(ec.SECP256R1())
+    for key in (text, openssh(small)):
+        changed = CARD.model_copy(update={"identity": key.decode()})
+        signed = changed.model_copy(update={"signature": sign(SIGNING, "card", changed.digest)})
+        with pytest.raises(ConfigError):
+            signed.verify()
 
 
 @pytest.mark.parametrize(
-    "name", ["", "MSP", "msp_1", "msp 1", "../msp", "-msp", "a" * 64, "mspé", "msp\n", "msp.1"]
+    "name",
+    ["", "MSP", "msp_1", "msp 1", "../msp", "-msp", "a" * 64, "mspé", "msp\n", "msp.1", "operator"],
 )
 def test_names_are_those_of_hosts(name: str) -> None:
     with pytest.raises(ValidationError, match="name"):
-        Card.make(name, 64, IDENTITY, SEALING)
+        Card.make(name, 64, IDENTITY, SIGNING)
 
 
 @pytest.mark.parametrize("cap", [0, -1, 10**12 + 1])
 def test_impossible_caps_are_refused(cap: int) -> None:
     with pytest.raises(ValidationError, match="cap"):
-        Card.make("msp-1", cap, IDENTITY, SEALING)
+        Card.make("msp-1", cap, IDENTITY, SIGNING)
+
+
+@pytest.mark.parametrize("serial", [0, -1, 10**12 + 1])
+def test_impossible_serials_are_refused(serial: int) -> None:
+    with pytest.raises(ValidationError, match="serial"):
+        Card.make("msp-1", 64, IDENTITY, SIGNING, serial)
 
 
 @pytest.mark.parametrize(

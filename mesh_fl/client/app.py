@@ -7,7 +7,16 @@ from flwr.clientapp import ClientApp
 
 from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
-from mesh_fl.messages import Ask, Enrol, ToMember, ToServer, decode, encode
+from mesh_fl.messages import (
+    Ask,
+    Convene,
+    Enrol,
+    MakeKey,
+    ToMember,
+    ToServer,
+    decode,
+    encode,
+)
 
 
 def make_app(respond: Callable[[ToMember], ToServer]) -> ClientApp:
@@ -29,6 +38,6 @@ def make_app(respond: Callable[[ToMember], ToServer]) -> ClientApp:
 
 def _read(message: Message) -> ToMember:
     found = decode(unwrap(message))
-    if not isinstance(found, Enrol | Ask):
+    if not isinstance(found, Enrol | Convene | MakeKey | Ask):
         raise ProtocolError(f"expected an ask from the server, got {found.type!r}")
     return found

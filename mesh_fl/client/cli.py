@@ -8,6 +8,7 @@ import typer
 
 from mesh_fl.card import Card
 from mesh_fl.client.home import CARD, Home
+from mesh_fl.client.members import approve, propose_removal, show_roster, trust
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.offer import Offer
 from mesh_fl.privacy.accounting import epsilon_of
@@ -20,6 +21,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at the tables before they are used.")
 app.add_typer(data_app, name="data")
+members_app = typer.Typer(no_args_is_help=True, help="Who takes part: decided by the members.")
+app.add_typer(members_app, name="members")
 
 HomeArgument = Annotated[Path, typer.Argument(help="The member's home folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -47,7 +50,7 @@ def card(
     cap: Annotated[int | None, typer.Option(help="Sign a new card with this cap.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show our card, or sign one with another cap.
+    """Show our card, or sign a newer one, for `mesh-server members add`.
 
     Example: mesh-client card ~/mesh --cap 512
     """
@@ -55,7 +58,68 @@ def card(
     if as_json:
         show_json(ours.model_dump())
         return
-    show_table("card", ["field", "value"], [[k, str(v)] for k, v in ours.model_dump().items()])
+    shown = ours.model_dump() | {"fingerprint": ours.fingerprint}
+    show_table("card", ["field", "value"], [[key, str(value)] for key, value in shown.items()])
+
+
+@members_app.command("trust")
+def members_trust(
+    home: HomeArgument,
+    roster: Annotated[Path, typer.Argument(help="The operator's roster.json.")],
+    fingerprint: Annotated[
+        str | None, typer.Option(help="Of the founding, from a founder: not from the operator.")
+    ] = None,
+) -> None:
+    """Trust a network by the fingerprint that its founders tell each other.
+
+    Example: mesh-client members trust ~/mesh roster.json --fingerprint 35ea316bb815...
+    """
+    trust(Home(home), roster, fingerprint)
+
+
+@members_app.command("approve")
+def members_approve(
+    home: HomeArgument,
+    entry: Annotated[Path, typer.Argument(help="What is proposed, from the operator or a member.")],
+    roster: Annotated[
+        Path | None, typer.Option(help="A newer roster.json than ours, which the entry follows.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write it; the same file if not.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Sign that others may join, or that a member is taken out.
+
+    Example: mesh-client members approve ~/mesh entry.json
+    """
+    approve(Home(home), entry, roster, output or entry, yes)
+
+
+@members_app.command("list")
+def members_list(home: HomeArgument, as_json: AsJson = False) -> None:
+    """List the members on the roster that we trust.
+
+    Example: mesh-client members list ~/mesh --json
+    """
+    roster = Home(home).roster()
+    if as_json:
+        show_json([card.model_dump() for card in roster.cards.values()])
+        return
+    show_roster(f"members of {roster.network}", roster)
+
+
+@members_app.command("remove")
+def members_remove(
+    home: HomeArgument,
+    name: Annotated[str, typer.Argument(help="Whom to take out.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the entry.")],
+) -> None:
+    """Propose, and approve, that a member is taken out; other members approve it too.
+
+    Example: mesh-client members remove ~/mesh dune -o entry.json
+    """
+    propose_removal(Home(home), name, output)
 
 
 @data_app.command("check")

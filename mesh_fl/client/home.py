@@ -1,4 +1,4 @@
-"""A member's home: settings, keys made on site, ledger and models, all readable by it alone."""
+"""A member's home: settings, keys, roster, ledger and models, all readable by it alone."""
 
 import contextlib
 import os
@@ -9,20 +9,21 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from mesh_fl.card import Card
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
-from mesh_fl.errors import ConfigError
+from mesh_fl.errors import ConfigError, ProtocolError
 from mesh_fl.privacy.ledger import Ledger
+from mesh_fl.roster import Roster
 from mesh_fl.store import FileJournal, Folder, make_home, write_durably
 
-IDENTITY, SEALING, LEDGER_KEY = "identity.key", "sealing.key", "ledger.key"
-CARD = "card.json"
+IDENTITY, SIGNING, LEDGER_KEY = "identity.key", "signing.key", "ledger.key"
+CARD, ROSTER = "card.json", "roster.json"
 
 EXPECTED = {
-    "name": "small letters, digits and hyphens, at most 63",
+    "name": "small letters, digits and hyphens, at most 63, not 'operator'",
     "server": "HOST:PORT, such as mesh.example.org:9443",
     "cap": "a number of records, at least 1",
 }
@@ -79,12 +80,12 @@ class Home:
             If the folder already holds a member's keys, or name, address or cap are none.
         """
         # A new ledger key would make the ledger of an older member unreadable.
-        if any((path / key).exists() for key in (IDENTITY, SEALING, LEDGER_KEY)):
+        if any((path / key).exists() for key in (IDENTITY, SIGNING, LEDGER_KEY)):
             raise ConfigError(f"{path} already holds a member's keys: name another folder")
-        identity, sealing = ec.generate_private_key(ec.SECP384R1()), X25519PrivateKey.generate()
+        identity, signing = ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate()
         with _sound_arguments():
             ClientSettings(name=name, server=server)
-            card = Card.make(name, cap, identity, sealing)
+            card = Card.make(name, cap, identity, signing)
         make_home(path)
         if ca is not None:
             write_durably(path / "ca.crt", _read(ca))
@@ -92,7 +93,7 @@ class Home:
             text = TEMPLATE.format(name=name, server=server)
             write_durably(path / FILE, text.encode())
         write_durably(path / LEDGER_KEY, secrets.token_bytes(32))
-        write_durably(path / SEALING, _pem(sealing))
+        write_durably(path / SIGNING, _pem(signing))
         write_durably(path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         write_durably(path / IDENTITY, _pem(identity))
         return cls(path)
@@ -111,11 +112,11 @@ class Home:
         return key
 
     @cached_property
-    def sealing(self) -> X25519PrivateKey:
-        """What opens the training keys sealed to us."""
-        key = self._key(SEALING)
-        if not isinstance(key, X25519PrivateKey):
-            raise ConfigError(f"{self.path / SEALING}: expected an X25519 key")
+    def signing(self) -> Ed25519PrivateKey:
+        """What signs our messages and approvals."""
+        key = self._key(SIGNING)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError(f"{self.path / SIGNING}: expected an Ed25519 key")
         return key
 
     @property
@@ -128,11 +129,11 @@ class Home:
             If name or keys are not those that the card was made for.
         """
         card = Card.read(self.path / CARD)
-        ours = Card.make(self.settings.name, card.cap, self.identity, self.sealing)
+        ours = Card.make(self.settings.name, card.cap, self.identity, self.signing)
         parts = (
             ("the name in " + FILE, card.name, ours.name),
             (IDENTITY, card.identity, ours.identity),
-            (SEALING, card.sealing, ours.sealing),
+            (SIGNING, card.signing, ours.signing),
         )
         for part, registered, found in parts:
             if registered != found:
@@ -143,11 +144,65 @@ class Home:
         return card
 
     def renew_card(self, cap: int) -> Card:
-        """Sign a card with another cap."""
+        """Sign a card with another cap, newer than those before it."""
+        name, serial = self.settings.name, self._last_serial() + 1
         with _sound_arguments():
-            card = Card.make(self.settings.name, cap, self.identity, self.sealing)
+            card = Card.make(name, cap, self.identity, self.signing, serial)
         write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         return card
+
+    @property
+    def has_roster(self) -> bool:
+        """Whether we trust a roster yet."""
+        return (self.path / ROSTER).exists()
+
+    def roster(self) -> Roster:
+        """Return the roster that we trust, verified from the first entry to the last.
+
+        Raises
+        ------
+        ConfigError
+            If there is none yet, or it was tampered with.
+        """
+        if not self.has_roster:
+            raise ConfigError(
+                f"{self.path} has no roster: get roster.json from the operator and its fingerprint "
+                f"from a founder, then run `mesh-client members trust {self.path} roster.json "
+                "--fingerprint F`"
+            )
+        return Roster.read(self.path / ROSTER)
+
+    def trust_roster(self, roster: Roster) -> None:
+        """Keep a first roster, whose fingerprint was compared with the founders'.
+
+        Raises
+        ------
+        ConfigError
+            If we trust one already.
+        """
+        if self.has_roster:
+            raise ConfigError(f"{self.path / ROSTER} is there already: a member trusts one network")
+        write_durably(self.path / ROSTER, roster.dumps())
+
+    def keep_roster(self, roster: Roster) -> None:
+        """Keep what became of the roster that we trust.
+
+        Raises
+        ------
+        ConfigError
+            If we trust none yet.
+        ProtocolError
+            If it does not follow the one that we trust.
+        """
+        ours = self.roster()
+        if not roster.follows(ours):
+            raise ProtocolError(
+                f"expected a roster of {ours.network} that follows entry {len(ours.entries) - 1} "
+                f"({ours.head[:16]}), found an older one or a fork ({roster.head[:16]}): ask the "
+                "other members what they have"
+            )
+        if roster != ours:
+            write_durably(self.path / ROSTER, roster.dumps())
 
     def ledger(self, *, writable: bool = True) -> Ledger:
         """Open the ledger; it is checked from the first line to the last."""
@@ -160,6 +215,11 @@ class Home:
     def blobs(self) -> Folder:
         """Return the folder of consents, models and replies."""
         return Folder(self.path / "trainings")
+
+    def _last_serial(self) -> int:
+        own = [Card.read(self.path / CARD)] if (self.path / CARD).exists() else []
+        listed = self.roster().cards.get(self.settings.name) if self.has_roster else None
+        return max((card.serial for card in (*own, listed) if card is not None), default=0)
 
     def _key(self, name: str) -> object:
         path = self._private(name)
@@ -199,7 +259,7 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _pem(key: ec.EllipticCurvePrivateKey | X25519PrivateKey) -> bytes:
+def _pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

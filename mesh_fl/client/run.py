@@ -63,10 +63,12 @@ def open_member(home: Home) -> Member:
         )
     return Member(
         name=card.name,
+        signing=home.signing,
+        roster=home.roster(),
         holdings=holdings(settings),
         ledger=ledger,
         blobs=blobs,
-        sealing_key=home.sealing,
+        on_roster=home.keep_roster,
     )
 
 
@@ -122,11 +124,12 @@ def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToSer
         reply = respond(message, member)
         if isinstance(reply, Refusal) or not isinstance(message, Ask):
             return reply
-        if message.phase != "close":
-            steps = len(member.resume(message.training).plan.schedule)
-            text = f"contributed to release {message.step}"
-            narrator.progress(text, message.step, steps, kind="contributed")
-        else:
+        call = message.call
+        if call.phase != "close":
+            steps = len(member.resume(call.training).plan.schedule)
+            text = f"contributed to release {call.step}"
+            narrator.progress(text, call.step, steps, kind="contributed")
+        elif message.model is not None:
             narrator.say("training is over; the last model is here", kind="closed")
         return reply
 

@@ -126,7 +126,7 @@ class Ledger:
         self._key = key
         self.policy = policy
         self._charges: list[Charge] = []
-        self._head = GENESIS
+        self._links = [GENESIS]
         self._sets: dict[str, RecordSet] = {}
         self._load()
 
@@ -201,7 +201,16 @@ class Ledger:
     @property
     def head(self) -> str:
         """The last link of the chain: it stands for the whole ledger."""
-        return self._head
+        return self._links[-1]
+
+    @property
+    def lines(self) -> int:
+        """Lines written so far."""
+        return len(self._links) - 1
+
+    def holds(self, lines: int, head: str) -> bool:
+        """Tell whether the chain had that last link when it was so long."""
+        return 0 <= lines < len(self._links) and self._links[lines] == head
 
     def epsilon_spent(self, records: RecordSet) -> float:
         """Return the epsilon spent by a set's most charged record, at the policy's delta."""
@@ -260,17 +269,17 @@ class Ledger:
     def _append(self, kind: str, body: dict[str, object]) -> None:
         self._remember_head()
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = {"kind": kind, "at": at, **body, "previous": self._head}
+        line = {"kind": kind, "at": at, **body, "previous": self.head}
         link = self._link(line)
         self._journal.append(_text({**line, "link": link}))
-        self._head = link
+        self._links.append(link)
         self._take(line)
         self._remember_head()
 
     def _remember_head(self) -> None:
         """Keep the last link: a crash or a full disk may leave it one line behind, never two."""
-        if self._blobs.get("head") != self._head.encode():
-            self._blobs["head"] = self._head.encode()
+        if self._blobs.get("head") != self.head.encode():
+            self._blobs["head"] = self.head.encode()
 
     def _link(self, line: dict[str, object]) -> str:
         text = json.dumps(line, sort_keys=True).encode()
@@ -292,7 +301,7 @@ class Ledger:
                 f"the ledger ends after {len(lines)} lines, but a later line was written once: it "
                 "was cut short or replaced by an older copy; put the newest copy back"
             )
-        self._head = links[-1]
+        self._links = links
         if not lines and self._writable:
             self._append("policy", self.policy.model_dump(mode="json"))
 

@@ -2,7 +2,7 @@
 
 The only way out of a member is a `Sealed` or an `Opened`, and only this file makes them::
 
-    Sealed = encrypt( noise_share + Σ_records round(scale · row · min(1, clip/‖row‖)) )
+    Sealed = encrypt( masks + pack( noise_share + Σ_records round(scale · row · min(1, clip/‖row‖)) ) )
 """
 
 from collections.abc import Callable, Sequence
@@ -38,8 +38,20 @@ CipherFactory = Callable[[Parameters, bytes | None], Cipher]
 """Makes a cipher from parameters and the secret key; without the key it can only add."""
 
 
+Hide = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+"""Adds a member's masks to its slots, modulo the plaintext modulus."""
+
+TALLY = 2
+"""Slots in which every member puts a 1: a sum that does not hold all its members shows it there."""
+
+
+def unmasked(slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Hide nothing: for simulations, where nobody is to be kept out."""
+    return slots
+
+
 class Sealed(BaseModel):
-    """A member's noised and encrypted contribution: made by `seal`, opened by nobody alone."""
+    """A member's noised, masked and encrypted contribution: made by `seal`, opened by nobody."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -72,11 +84,10 @@ class Opened(BaseModel):
     values: bytes
 
 
-def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed:
-    """Clip, sum, noise and encrypt rows.
-
-    Pairwise masks belong between noise and encryption: they cancel in the sum, modulo the plaintext
-    modulus.
+def seal(
+    rows: Rows, release: Release, cipher: Cipher, source: Source, hide: Hide = unmasked
+) -> Sealed:
+    """Clip, sum, noise, mask and encrypt rows.
 
     Parameters
     ----------
@@ -85,9 +96,11 @@ def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed
     release : Release
         Clip, scale, noise and range of this kind of release.
     cipher : Cipher
-        With the key of the training.
+        With the key of the epoch.
     source : Source
         Where the noise comes from; the operating system's generator outside of tests.
+    hide : Hide
+        Adds masks that cancel in the sum of the whole cohort, and nowhere else.
 
     Returns
     -------
@@ -98,23 +111,47 @@ def seal(rows: Rows, release: Release, cipher: Cipher, source: Source) -> Sealed
     ---------
     Neighbouring relation: add or remove one record. The integer sum moves by at most
     `release.sensitivity` in L2, and a discrete Gaussian of standard deviation `release.share` is
-    added before encryption. Alone this is weaker than the plan's promise: that needs the shares of
-    the other members (`Plan`). Broken by a source that can be predicted, and by sealing the same
-    noise twice.
+    added before masks and encryption. Alone this is weaker than the plan's promise: that needs the
+    shares of the other members (`Plan`), so nobody may open less than the whole sum. That is what
+    the masks are for, also against those who hold the epoch's key. Broken by a source that can be
+    predicted, and by sealing the same noise or the same masks twice.
     """
     summed = sum_rows(rows, release.clip, release.scale, release.dimension)
     noise = discrete_gaussian(release.share, release.dimension, source)
-    return Sealed(ciphertext=cipher.encrypt(summed + noise))
+    slots = release.packing.pack(np.append(summed + noise, np.ones(TALLY, dtype=np.int64)))
+    return Sealed(ciphertext=cipher.encrypt(hide(slots)))
+
+
+def slots_of(release: Release) -> int:
+    """Return how many slots a contribution fills."""
+    return release.packing.slots(release.dimension + TALLY)
 
 
 def add(sealed: Sequence[Sealed], release: Release, cipher: Cipher) -> bytes:
     """Add what the members sealed, still encrypted."""
-    return cipher.add([one.ciphertext for one in sealed], release.dimension)
+    return cipher.add([one.ciphertext for one in sealed], slots_of(release))
 
 
-def open_sum(encrypted: bytes, release: Release, cipher: Cipher) -> NDArray[np.int64]:
-    """Open an encrypted sum into its noised integers."""
-    return cipher.decrypt(encrypted, release.dimension)
+def open_sum(
+    encrypted: bytes, release: Release, cipher: Cipher, members: int
+) -> NDArray[np.int64]:
+    """Open an encrypted sum into its noised integers.
+
+    Raises
+    ------
+    EncryptionError
+        If it cannot be decrypted, or is not the sum of so many members' whole contributions: then
+        what is left of the masks makes it uniform.
+    """
+    slots = cipher.decrypt(encrypted, slots_of(release))
+    values = release.packing.unpack(slots, release.dimension + TALLY)
+    total, tally = values[:-TALLY], values[-TALLY:]
+    if (tally != members).any():
+        raise EncryptionError(
+            f"expected the sum of {members} members, found one whose masks do not cancel: the "
+            "members were not all asked the same, or not all of them are in it"
+        )
+    return total
 
 
 def rescale(total: NDArray[np.int64], release: Release) -> NDArray[np.float64]:
@@ -140,13 +177,13 @@ def fills(one: Opened, size: int, position: int, members: int) -> bool:
     return placed and len(one.values) == 8 * length
 
 
-def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int64]:
-    """Put the members' slices together and check them against the digest all of them signed for.
+def assemble(slices: Sequence[Opened], size: int) -> NDArray[np.int64]:
+    """Put the members' slices together.
 
     Raises
     ------
     ProtocolError
-        If a slice has the wrong length or place, one is missing, or the digest does not fit.
+        If a slice has the wrong length or place, or one is missing.
     """
     total = np.zeros(size, dtype=np.int64)
     filled = np.zeros(size, dtype=np.bool_)
@@ -160,7 +197,4 @@ def assemble(slices: Sequence[Opened], size: int, before: str) -> NDArray[np.int
         filled[one.first :: one.step] = True
     if not filled.all():
         raise ProtocolError(f"{size - int(filled.sum())} of {size} values of the total are missing")
-    digests = {one.digest for one in slices}
-    if digests != {next_digest(before, total)}:
-        raise EncryptionError("the assembled total does not have the digest that the members state")
     return total

@@ -17,6 +17,7 @@ from mesh_fl.privacy.clipping import choose_scale, integer_bound
 from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.encryption import Parameters
 from mesh_fl.privacy.noise import LARGEST_SIGMA, SMALLEST_SIGMA
+from mesh_fl.privacy.packing import Packing, best_packing
 
 Kind = Literal["train", "measure"]
 
@@ -47,6 +48,8 @@ class Release(BaseModel):
         Standard deviation of what each member adds.
     bound : int
         No integer of a sum is larger in magnitude.
+    packing : Packing
+        How many of them share a slot of the encryption.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +61,7 @@ class Release(BaseModel):
     sigma: float
     share: float
     bound: int
+    packing: Packing = Packing(per_slot=1, width=62)
 
     @property
     def mu(self) -> float:
@@ -90,6 +94,8 @@ class Plan(BaseModel):
         m, the fewest members in a sum, and T, how many of them may collude with the operator.
     caps : dict of str to int
         Each member's declared public upper bound on its records.
+    epoch_steps : int
+        Releases after which keys are made anew.
     trust : {"distributed", "local"}
         Whether the members share the noise or each adds all of it.
     multiplier, measure_multiplier : float, optional
@@ -97,10 +103,12 @@ class Plan(BaseModel):
 
     Guarantee
     ---------
-    Neighbouring relation: add or remove one `unit`. With at least `survivors` honest-or-colluding
-    members in every opened sum, of which at most `colluders` collude, all releases together are
-    (epsilon, delta)-differentially private. Broken by a sum over fewer members, by more colluders,
-    by releases not charged, or by a member with more records of one person than one.
+    Neighbouring relation: add or remove one `unit`. With at least `survivors` members in every
+    opened sum, all releases together are (epsilon, delta)-differentially private against the
+    operator, outsiders, and any `colluders` members who act together with the operator: each share
+    of noise has variance sigma² / (survivors - colluders), so sigma² is left when the colluders
+    take theirs away. Broken by a sum over fewer members, by more colluders, by releases not
+    charged, or by a member with more records of one person than one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -121,6 +129,7 @@ class Plan(BaseModel):
     survivors: int = Field(gt=1)
     colluders: int = Field(ge=0)
     caps: dict[str, int]
+    epoch_steps: int = Field(default=8, ge=1)
     trust: Literal["distributed", "local"] = "distributed"
     multiplier: float | None = Field(default=None, gt=1e-9, allow_inf_nan=False)
     measure_multiplier: float | None = Field(default=None, gt=1e-9, allow_inf_nan=False)
@@ -161,7 +170,7 @@ class Plan(BaseModel):
         }
         # Not `model_copy`, which would take a digest along that was computed before.
         plan = self.model_validate({**self.model_dump(), **multipliers})
-        for kind, release in plan._releases.items():
+        for kind, release in plan._unpacked.items():
             if not SMALLEST_SIGMA <= release.share <= LARGEST_SIGMA:
                 raise PlanError(
                     f"expected noise shares of {SMALLEST_SIGMA:g} to {LARGEST_SIGMA:g} units, the "
@@ -208,11 +217,23 @@ class Plan(BaseModel):
     @cached_property
     def parameters(self) -> Parameters:
         """Encryption parameters that hold every possible sum of every kind of release."""
-        bound = max(release.bound for release in self._releases.values())
-        return Parameters.for_range(bound, len(self.caps))
+        return self._encoding[1]
+
+    @cached_property
+    def _encoding(self) -> tuple[Packing, Parameters]:
+        bound = max(release.bound for release in self._unpacked.values())
+        return best_packing(bound, len(self.caps))
 
     @cached_property
     def _releases(self) -> dict[Kind, Release]:
+        packing = self._encoding[0]
+        return {
+            kind: release.model_copy(update={"packing": packing})
+            for kind, release in self._unpacked.items()
+        }
+
+    @cached_property
+    def _unpacked(self) -> dict[Kind, Release]:
         kinds: tuple[Kind, ...] = ("train", "measure") if self.measures else ("train",)
         return {kind: self._release(kind) for kind in kinds}
 
@@ -235,7 +256,7 @@ class Plan(BaseModel):
             sensitivity=sensitivity,
             sigma=sigma,
             share=share,
-            bound=math.ceil(sum(self.caps.values()) * sensitivity + tail),
+            bound=math.ceil(sum(self.caps.values()) * sensitivity + tail) + len(self.caps),
         )
 
 

@@ -1,4 +1,4 @@
-"""A network's own certificate authority and its server's certificate (X.509, RFC 5280)."""
+"""A network's own keys: its authority and server certificate (X.509, RFC 5280), its operator."""
 
 import datetime
 import ipaddress
@@ -9,11 +9,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mesh_fl.errors import ConfigError
 from mesh_fl.store import write_durably
 
+OPERATOR_KEY = "operator.key"
 CA_DAYS = 3650
 SERVER_DAYS = 397
 BACKDATED = datetime.timedelta(minutes=5)
@@ -61,6 +63,31 @@ def renew_server_certificate(home: Path, hosts: Sequence[str]) -> None:
     server = _server(ca, ca_key, server_key, hosts)
     write_durably(home / "server.key", _private(server_key))
     write_durably(home / "server.crt", server.public_bytes(serialization.Encoding.PEM))
+
+
+def make_operator_key(home: Path) -> None:
+    """Write the Ed25519 key by which the operator signs, with mode 0600."""
+    write_durably(home / OPERATOR_KEY, _private(Ed25519PrivateKey.generate()))
+
+
+def operator_key(home: Path) -> Ed25519PrivateKey:
+    """Read the key by which the operator signs.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing or of another kind.
+    """
+    path = home / OPERATOR_KEY
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"cannot read {path}: {error}: put back the key that `mesh-server init` made"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path}: expected an Ed25519 key: put the right one back")
+    return key
 
 
 def _authority(network: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -130,7 +157,7 @@ def _host(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _private(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

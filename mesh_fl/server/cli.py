@@ -1,5 +1,6 @@
 """`mesh-server`: what the operator of a network runs."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,15 @@ from typing import Annotated
 import typer
 
 from mesh_fl.card import Card
+from mesh_fl.entry import Entry
 from mesh_fl.errors import ConfigError, NetworkError
-from mesh_fl.server.certificates import make_certificates, renew_server_certificate
+from mesh_fl.roster import Roster
+from mesh_fl.server.certificates import (
+    make_certificates,
+    make_operator_key,
+    renew_server_certificate,
+)
+from mesh_fl.server.members import FILE as ROSTER
 from mesh_fl.server.members import Members
 from mesh_fl.server.settings import FILE, load_settings
 from mesh_fl.store import make_home, write_durably
@@ -19,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a network in which MSPs learn together. The server never sees a member's update.",
 )
-members_app = typer.Typer(no_args_is_help=True, help="Who may take part.")
+members_app = typer.Typer(no_args_is_help=True, help="Who takes part: decided by the members.")
 app.add_typer(members_app, name="members")
 
 HomeArgument = Annotated[Path, typer.Argument(help="The server's home folder.")]
@@ -37,7 +45,7 @@ def init(
         int, typer.Option(help="Port that members connect to.", min=1, max=65535)
     ] = 9443,
 ) -> None:
-    """Make certificates and settings for a new network.
+    """Make keys, certificates and settings for a new network.
 
     Example: mesh-server init /srv/mesh --name acme-coop --host mesh.example.org
     """
@@ -48,6 +56,7 @@ def init(
     listen = "127.0.0.1" if hosts[0] in ("127.0.0.1", "localhost") else "0.0.0.0"
     template = (Path(__file__).parent / "server.toml.template").read_text()
     make_certificates(home, name, hosts)
+    make_operator_key(home)
     filled = template.format(name=json.dumps(name), host=json.dumps(listen), port=port)
     write_durably(home / FILE, filled.encode())
     typer.echo(f"made {home}: edit {home / FILE}, and hand {home / 'ca.crt'} to the members")
@@ -68,41 +77,103 @@ def renew(
     typer.echo("made server.crt and server.key: restart the server to use them")
 
 
+@members_app.command("found")
+def members_found(
+    home: HomeArgument,
+    cards: Annotated[list[Path], typer.Argument(help="The founders' card.json.")],
+    colluders: Annotated[
+        int | None,
+        typer.Option(
+            help="Members that may collude with the operator without harm; more than so many must "
+            "approve whoever joins later. That of [plan] when left out.",
+            min=0,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Found the network with its first members, once.
+
+    The founders compare the fingerprint with each other, not through the operator.
+
+    Example: mesh-server members found /srv/mesh acme.card.json best.card.json core.card.json
+    """
+    settings = load_settings(home)
+    withstood = settings.plan.colluders if colluders is None else colluders
+    founders = [Card.read(path) for path in cards]
+    roster = Members(home).found(settings.name, withstood, founders)
+    if as_json:
+        show_json(
+            {
+                "network": roster.network,
+                "fingerprint": roster.fingerprint,
+                "colluders": roster.colluders,
+                "members": [card.model_dump() for card in roster.cards.values()],
+            }
+        )
+        return
+    _show_members(f"founders of {roster.network}", roster)
+    typer.echo(f"fingerprint: {roster.fingerprint}")
+    typer.echo(f"hand {home / ROSTER} to each founder, for `mesh-client members trust`")
+
+
+@members_app.command("propose")
+def members_propose(
+    home: HomeArgument,
+    cards: Annotated[list[Path], typer.Argument(help="Cards of new members, or a newer card.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the entry.")],
+) -> None:
+    """Write an entry by which new members join, for members to approve.
+
+    Example: mesh-server members propose /srv/mesh dune.card.json -o entry.json
+    """
+    members = Members(home)
+    entry = members.propose([Card.read(path) for path in cards])
+    write_durably(output, entry.dumps())
+    needed = members.roster().lacks(entry)
+    typer.echo(
+        f"wrote {output}: {needed} members must run `mesh-client members approve HOME {output}`, "
+        f"then `mesh-server members add {home} {output}`"
+        if needed
+        else f"wrote {output}: add it by `mesh-server members add {home} {output}`"
+    )
+
+
 @members_app.command("add")
 def members_add(
     home: HomeArgument,
-    cards: Annotated[list[Path], typer.Argument(help="Members' card.json.")],
-    replace: Annotated[
-        bool,
-        typer.Option(
-            help="Let a known name have a new key. Its ledger was lost with its home: do this only "
-            "if its records are new, or what they spent is known."
-        ),
-    ] = False,
+    files: Annotated[
+        list[Path], typer.Argument(help="Copies of an approved entry, or members' newer card.json.")
+    ],
 ) -> None:
-    """Register members by the cards that they made; a running server lets them in at once.
+    """Let approved members in, or renew members' cards; a running server follows at once.
 
-    Example: mesh-server members add /srv/mesh acme.card.json
+    Example: mesh-server members add /srv/mesh entry-by-acme.json entry-by-best.json
     """
     members = Members(home)
     load_settings(home)
-    for path in cards:
-        card = Card.read(path)
-        members.add(card, replace=replace)
-        typer.echo(f"registered {card.name}, at most {card.cap} records, from the next training on")
+    copies = [Entry.read(path) for path in files if _holds_entry(path)]
+    cards = [Card.read(path) for path in files if not _holds_entry(path)]
+    if copies:
+        entry = functools.reduce(Entry.merged, copies)
+        members.add(entry)
+        typer.echo(f"{entry.kind}: {', '.join(entry.whom)}")
+    for card in cards:
+        members.renew(card)
+        typer.echo(f"renewed {card.name}, at most {card.cap} records, from the next training on")
 
 
 @members_app.command("list")
 def members_list(home: HomeArgument, as_json: AsJson = False) -> None:
-    """List the registered members.
+    """List the members.
 
     Example: mesh-server members list /srv/mesh --json
     """
-    cards = Members(home).cards().values()
+    roster = Members(home).roster()
     if as_json:
-        show_json([card.model_dump() for card in cards])
+        show_json([card.model_dump() for card in roster.cards.values()])
         return
-    show_table("members", ["name", "records, at most"], [[card.name, card.cap] for card in cards])
+    _show_members(f"members of {roster.network}", roster)
+    typer.echo(f"fingerprint of the founding: {roster.fingerprint}")
 
 
 @members_app.command("remove")
@@ -191,6 +262,19 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
     rows = [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in found.items()]
     rows += [[key, str(report[key])] for key in ("agent", "status", "epsilon_spent", "attempts")]
     show_table("network", ["", ""], rows)
+
+
+def _show_members(title: str, roster: Roster) -> None:
+    rows = [[card.name, card.fingerprint, card.cap] for card in roster.cards.values()]
+    show_table(title, ["name", "card's fingerprint", "records, at most"], rows)
+
+
+def _holds_entry(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "kind" in found
 
 
 def main() -> None:

@@ -10,7 +10,18 @@ from flwr.serverapp import Grid
 from mesh_fl.card import Card
 from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
-from mesh_fl.messages import Enrolled, Refusal, Reply, ToMember, ToServer, decode, encode
+from mesh_fl.messages import (
+    Ask,
+    Convene,
+    Enrol,
+    MakeKey,
+    Refusal,
+    ToMember,
+    ToServer,
+    decode,
+    encode,
+)
+from mesh_fl.roster import Roster
 from mesh_fl.server.members import Members
 from mesh_fl.server.superlink import SuperLink
 
@@ -56,9 +67,10 @@ class FlowerExchange:
         """Bytes of messages sent to members and received from them so far."""
         return self._down_bytes, self._up_bytes
 
-    def members(self) -> Mapping[str, bytes]:
-        """Return all registered members with their X25519 public keys."""
-        return {name: card.sealing_key for name, card in self._follow().items()}
+    def roster(self) -> Roster:
+        """Return who is a member now."""
+        self._follow()
+        return self._members.roster()
 
     def connected(self) -> frozenset[str]:
         """Return the registered members whose node is online."""
@@ -101,7 +113,7 @@ class FlowerExchange:
             answer = decode(blob)
         except ProtocolError:
             return NO_ANSWER
-        return answer if isinstance(answer, Enrolled | Reply | Refusal) else NO_ANSWER
+        return NO_ANSWER if isinstance(answer, Enrol | Convene | MakeKey | Ask) else answer
 
     def _follow(self) -> Mapping[str, Card]:
         """Let in whom the operator added since, and out whom it removed; return who is in."""

@@ -1,20 +1,25 @@
-"""The members that an operator registered: one card a file."""
+"""The network's roster in the operator's home: founded once, then changed by signed entries."""
 
-import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mesh_fl.card import Card
+from filelock import FileLock
+
+from mesh_fl.card import OPERATOR, Card
+from mesh_fl.entry import Entry
 from mesh_fl.errors import ConfigError
+from mesh_fl.roster import Roster
+from mesh_fl.server.certificates import operator_key
 from mesh_fl.store import write_durably
 
-SUFFIX = ".card.json"
+FILE = "roster.json"
 
-Stamp = tuple[tuple[str, int], ...]
-"""Names of the cards' files, and when each was written (ns)."""
+Stamp = tuple[int, int, int]
+"""When a file was written (ns), its size (bytes), and its inode."""
 
 
 class Members:
-    """Reads and changes the folder of cards; a running server follows it.
+    """Reads and changes the roster; a running server follows the file.
 
     Parameters
     ----------
@@ -23,81 +28,123 @@ class Members:
     """
 
     def __init__(self, home: Path) -> None:
-        self._folder = home / "members"
-        self._known: tuple[Stamp, dict[str, Card]] = ((), {})
+        self._home = home
+        self._path = home / FILE
+        self._known: tuple[Stamp, Roster] | None = None
 
-    def cards(self) -> dict[str, Card]:
-        """Return all cards by name; files are read again only when the folder changed."""
-        stamp = self._stamp()
-        while stamp != self._known[0]:
-            try:
-                self._known = (stamp, self._read(stamp))
-            except ConfigError:
-                before, stamp = stamp, self._stamp()
-                # The operator may have taken a card away while it was read.
-                if stamp == before:
-                    raise
-        return self._known[1]
-
-    def add(self, card: Card, *, replace: bool = False) -> None:
-        """Register a member, or renew the card of one.
-
-        Parameters
-        ----------
-        card : Card
-            Verified.
-        replace : bool
-            Whether a known name may change hands: anybody can sign a card with any name.
+    def roster(self) -> Roster:
+        """Return the roster; it is read again only when the file changed.
 
         Raises
         ------
         ConfigError
-            If another member has this identity, or this name has another identity.
+            If the network is not founded yet, or the file was tampered with.
         """
-        known = self.cards().get(card.name)
-        if known is not None and known.identity != card.identity and not replace:
-            raise ConfigError(
-                f"{card.name} is registered with another key: make sure that this card is theirs, "
-                "then add it with --replace"
-            )
-        for other in self.cards().values():
-            if other.name != card.name and other.identity == card.identity:
-                raise ConfigError(
-                    f"{card.name} has the same key as {other.name}: every member makes its own "
-                    "by `mesh-client init`"
-                )
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        blob = card.model_dump_json(indent=2).encode() + b"\n"
-        write_durably(self._folder / f"{card.name}{SUFFIX}", blob)
+        stamp = self._stamp()
+        if self._known is None or self._known[0] != stamp:
+            self._known = (stamp, Roster.read(self._path))
+        return self._known[1]
 
-    def remove(self, name: str) -> None:
+    def cards(self) -> Mapping[str, Card]:
+        """Return the members' cards by name."""
+        return self.roster().cards
+
+    def found(self, network: str, colluders: int, cards: Sequence[Card]) -> Roster:
+        """Found the network with its first members.
+
+        Raises
+        ------
+        MeshError
+            If it was founded before, or these members cannot found one.
+        """
+        with self._alone():
+            if self._path.exists():
+                raise ConfigError(
+                    f"{self._path} is there already, and a network is founded once: let others "
+                    "join by `mesh-server members propose`"
+                )
+            roster = Roster.found(network, operator_key(self._home), colluders, cards)
+            self._keep(roster)
+        return roster
+
+    def propose(self, cards: Sequence[Card]) -> Entry:
+        """Return the entry by which new members join, or one member's card is renewed.
+
+        Raises
+        ------
+        MeshError
+            If cards of both kinds are given, or the roster's rules forbid it.
+        """
+        roster = self.roster()
+        known = [card for card in cards if card.name in roster.cards]
+        if not known:
+            return roster.propose_join(cards)
+        if len(cards) == 1:
+            return roster.propose_renewal(cards[0])
+        raise ConfigError(
+            f"{known[0].name} is a member already: renew its card by `mesh-server members add "
+            f"{self._home} CARD`, and propose the others without it"
+        )
+
+    def add(self, entry: Entry) -> Roster:
+        """Append an entry that enough members approved.
+
+        Raises
+        ------
+        ProtocolError
+            If it lacks approvals, or breaks a rule.
+        """
+        with self._alone():
+            roster = self.roster().appended(entry)
+            self._keep(roster)
+        return roster
+
+    def renew(self, card: Card) -> Roster:
+        """Put a member's newer card in the place of its older one.
+
+        Raises
+        ------
+        MeshError
+            If nobody is called so, the signing key is another one, or the card is not newer.
+        """
+        roster = self.roster()
+        if card.name not in roster.cards:
+            raise ConfigError(
+                f"{card.name} is no member yet, and members decide who joins: run `mesh-server "
+                f"members propose {self._home} {card.name}.card.json -o entry.json`, have "
+                f"{roster.colluders + 1} of them run `mesh-client members approve HOME "
+                f"entry.json`, then add entry.json"
+            )
+        return self.add(roster.propose_renewal(card))
+
+    def remove(self, name: str) -> Roster:
         """Take a member out; its key gets in nowhere from then on.
 
         Raises
         ------
-        ConfigError
-            If no member has that name.
+        MeshError
+            If nobody is called so, or nobody would be left.
         """
-        if name not in self.cards():
-            known = ", ".join(self.cards()) or "none"
+        roster = self.roster()
+        if name not in roster.cards:
+            known = ", ".join(sorted(roster.cards))
             raise ConfigError(f"no member is called {name!r}; registered: {known}")
-        (self._folder / f"{name}{SUFFIX}").unlink()
+        removal = roster.propose_removal([name])
+        return self.add(roster.sign(removal, OPERATOR, operator_key(self._home)))
 
     def _stamp(self) -> Stamp:
-        found: list[tuple[str, int]] = []
-        for file in sorted(self._folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(FileNotFoundError):
-                found.append((file.name, file.stat().st_mtime_ns))
-        return tuple(found)
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{self._home} has no roster: when the first members' cards are here, found the "
+                f"network by `mesh-server members found {self._home} CARD...`"
+            ) from None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self, stamp: Stamp) -> dict[str, Card]:
-        cards: dict[str, Card] = {}
-        for name, _ in stamp:
-            card = Card.read(self._folder / name)
-            if name != card.name + SUFFIX:
-                raise ConfigError(
-                    f"{self._folder / name} holds the card of {card.name}: take it out, and "
-                    "register cards by `mesh-server members add`"
-                )
-            cards[card.name] = card
-        return cards
+    def _keep(self, roster: Roster) -> None:
+        write_durably(self._path, roster.dumps())
+
+    def _alone(self) -> FileLock:
+        """Two commands at once must not drop each other's entry; the server only reads."""
+        return FileLock(self._home / ".roster.lock")

@@ -21,7 +21,7 @@ def plan_for(settings: ServerSettings, cards: Mapping[str, Card]) -> tuple[Agent
     if len(cards) < settings.plan.survivors:
         raise PlanError(
             f"{len(cards)} members are registered, [plan] survivors = {settings.plan.survivors}: "
-            "register more by `mesh-server members add CARD`"
+            "propose more by `mesh-server members propose`"
         )
     caps = {name: card.cap for name, card in cards.items()}
     agent = configure(settings.agent.name, settings.agent.config, caps)

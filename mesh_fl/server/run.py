@@ -14,6 +14,7 @@ from mesh_fl.checkpoint import BLOB, Checkpoint
 from mesh_fl.local_http import LocalServer
 from mesh_fl.registry import build
 from mesh_fl.server.app import make_app
+from mesh_fl.server.certificates import operator_key
 from mesh_fl.server.exchange import FlowerExchange
 from mesh_fl.server.members import Members
 from mesh_fl.server.planning import plan_for
@@ -103,6 +104,7 @@ def run_server(
             checkpoint=checkpoint,
             exchange=exchange,
             blobs=blobs,
+            operator=operator_key(home),
             timeout_s=settings.wait.timeout_s,
             patience_s=settings.wait.patience_s,
             quorum=settings.wait.quorum,
@@ -157,7 +159,7 @@ def _status_api(settings: ServerSettings, exchange: FlowerExchange, training: Tr
         return Status(
             network=settings.name,
             address=f"{settings.host}:{settings.port}",
-            registered=sorted(exchange.members()),
+            registered=sorted(exchange.roster().cards),
             connected=sorted(exchange.connected()),
             # A copy, since the training changes it in another thread.
             refused=dict(training.enrolment.excluded),

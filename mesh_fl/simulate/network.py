@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data, State
+from mesh_fl.card import Card
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
@@ -19,6 +22,7 @@ from mesh_fl.privacy.ledger import Ledger
 from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
 from mesh_fl.privacy.pipeline import CipherFactory
 from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.roster import Roster
 from mesh_fl.round import respond
 from mesh_fl.seat import Dataset, Holding
 from mesh_fl.store import MemoryJournal
@@ -32,20 +36,22 @@ class Clear:
     """
 
     def __init__(self, parameters: Parameters, secret_key: bytes | None = None) -> None:
-        self._parameters = parameters
+        self._modulus = parameters.plain_modulus
 
     def encrypt(self, values: NDArray[np.int64]) -> bytes:
         """Return the values' bytes."""
         return values.astype("<i8").tobytes()
 
     def add(self, ciphertexts: Sequence[bytes], size: int) -> bytes:
-        """Add vectors."""
+        """Add vectors modulo t."""
         vectors = [np.frombuffer(one, dtype="<i8") for one in ciphertexts]
-        return np.sum(vectors, axis=0, dtype=np.int64).astype("<i8").tobytes()
+        total = np.sum(vectors, axis=0, dtype=np.int64) % self._modulus
+        return total.astype("<i8").tobytes()
 
     def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
-        """Return the values."""
-        return np.frombuffer(ciphertext, dtype="<i8").astype(np.int64)
+        """Return the values, centred."""
+        residues = np.frombuffer(ciphertext, dtype="<i8") % self._modulus
+        return np.where(residues > self._modulus // 2, residues - self._modulus, residues)
 
 
 @dataclass
@@ -56,21 +62,21 @@ class LocalExchange:
     ----------
     people : dict of str to Member
         All members; take one out of `online` to have it fall silent.
+    members : Roster
+        Who is a member.
     """
 
     people: Mapping[str, Member]
+    members: Roster
     online: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Start with everybody connected."""
         self.online = self.online or set(self.people)
 
-    def members(self) -> Mapping[str, bytes]:
-        """Return all members with their X25519 public keys."""
-        return {
-            name: member.sealing_key.public_key().public_bytes_raw()
-            for name, member in self.people.items()
-        }
+    def roster(self) -> Roster:
+        """Return who is a member."""
+        return self.members
 
     def connected(self) -> frozenset[str]:
         """Return who is online."""
@@ -90,12 +96,43 @@ class LocalExchange:
         return (0, 0)
 
 
+@dataclass(frozen=True)
+class Founders:
+    """The keys of a network that exists in this process only.
+
+    Parameters
+    ----------
+    operator : Ed25519PrivateKey
+        Signs calls.
+    signing : dict of str to Ed25519PrivateKey
+        Each member's.
+    roster : Roster
+        All of them.
+    """
+
+    operator: Ed25519PrivateKey
+    signing: Mapping[str, Ed25519PrivateKey]
+    roster: Roster
+
+    @classmethod
+    def of(cls, caps: Mapping[str, int], colluders: int) -> Self:
+        """Make keys and found a network."""
+        operator = Ed25519PrivateKey.generate()
+        signing = {name: Ed25519PrivateKey.generate() for name in caps}
+        cards = [
+            Card.make(name, cap, ec.generate_private_key(ec.SECP384R1()), signing[name])
+            for name, cap in caps.items()
+        ]
+        return cls(operator, signing, Roster.found("simulated", operator, colluders, cards))
+
+
 def member_of(
     name: str,
     agent: Agent,
     data: Data,
     policy: Policy,
     source: Source,
+    founders: Founders,
     make_cipher: CipherFactory = Bfv,
 ) -> Member:
     """Return a member that keeps everything in memory and knows one agent under any name."""
@@ -103,8 +140,17 @@ def member_of(
     dataset = Dataset(data=data, table="simulated", ids=tuple(map(str, range(records))))
     holding = Holding(build=lambda config: agent, dataset=lambda built: dataset)
     ledger = Ledger(MemoryJournal(), {}, hashlib.sha256(name.encode()).digest(), policy)
-    key = X25519PrivateKey.generate()
-    return Member(name, _Anything(holding), ledger, {}, key, source, make_cipher)
+    return Member(
+        name=name,
+        signing=founders.signing[name],
+        roster=founders.roster,
+        holdings=_Anything(holding),
+        ledger=ledger,
+        blobs={},
+        source=source,
+        make_cipher=make_cipher,
+        masked=make_cipher is not Clear,
+    )
 
 
 class _Anything(dict[str, Holding]):
@@ -158,7 +204,7 @@ def simulate(
     seed : int, optional
         Makes the noise reproducible. Without it, noise comes from the operating system.
     encrypted : bool
-        Whether to encrypt with BFV; the totals are the same integers either way.
+        Whether to mask, and encrypt with BFV; the totals are the same integers either way.
 
     Returns
     -------
@@ -176,15 +222,17 @@ def simulate(
         colluders=plan.colluders,
     )
     make_cipher: CipherFactory = Bfv if encrypted else Clear
+    founders = Founders.of(plan.caps, plan.colluders)
     people = {
-        name: member_of(name, agent, data, policy, _source(seed, number), make_cipher)
+        name: member_of(name, agent, data, policy, _source(seed, number), founders, make_cipher)
         for number, (name, data) in enumerate(shards.items())
     }
     training = Training(
         agent,
         begin(agent, plan),
-        LocalExchange(people),
+        LocalExchange(people, founders.roster),
         {},
+        founders.operator,
         quorum=len(people),
         make_cipher=make_cipher,
     )

@@ -5,16 +5,16 @@ import tomllib
 import pytest
 from conftest import new_key
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh_fl.card import Card
-from mesh_fl.client.home import CARD, IDENTITY, LEDGER_KEY, SEALING, Home
-from mesh_fl.client.run import open_member
+from mesh_fl.client.home import CARD, IDENTITY, LEDGER_KEY, ROSTER, SIGNING, Home
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
-from mesh_fl.errors import ConfigError, LedgerError, NetworkError
+from mesh_fl.errors import ConfigError, LedgerError, NetworkError, ProtocolError
+from mesh_fl.roster import Roster
 from mesh_fl.store import locked
 
-KEYS = (IDENTITY, SEALING, LEDGER_KEY)
+KEYS = (IDENTITY, SIGNING, LEDGER_KEY)
 
 
 @pytest.fixture
@@ -31,6 +31,13 @@ def make(path, name="acme", server="mesh.example.org:9443", cap=256, ca=None):
     return Home.create(path, name, server, cap, ca)
 
 
+def opened(home):
+    """Open all that a start opens, in its order; give the card."""
+    card = home.card
+    home.ledger()
+    return card
+
+
 def test_a_new_home_is_its_owners_alone(home):
     assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
     for name in KEYS:
@@ -43,9 +50,8 @@ def test_a_new_home_has_all_that_a_member_needs(home):
     assert (home.settings.tables, home.settings.agents) == ({}, {})
     assert home.settings.privacy.policy() == home.ledger().policy
     assert home.card.cap == 256
-    member = open_member(home)
-    assert member.name == "acme"
-    assert member.ledger.charges == ()
+    assert opened(home).name == "acme"
+    assert home.ledger().charges == ()
 
 
 def test_the_template_says_what_holds_when_it_says_nothing(home):
@@ -97,7 +103,9 @@ def test_two_homes_share_no_key(home, tmp_path):
         assert (home.path / name).read_bytes() != (other.path / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["", "Acme", "a b", "-a", "a_b", 'a"', "a" * 64, "a\n", "é"])
+@pytest.mark.parametrize(
+    "name", ["", "operator", "Acme", "a b", "-a", "a_b", 'a"', "a" * 64, "a\n", "é"]
+)
 def test_a_name_that_is_none_is_refused(path, name):
     with pytest.raises(ConfigError, match="--name: expected small letters"):
         make(path, name=name)
@@ -137,18 +145,19 @@ def test_a_certificate_that_is_not_there_makes_no_home(path, tmp_path):
 def test_a_renewed_card_has_the_same_keys(home):
     before, after = Card.read(home.path / CARD), home.renew_card(512)
     assert after.cap == 512
-    assert (after.identity, after.sealing) == (before.identity, before.sealing)
+    assert (after.identity, after.signing) == (before.identity, before.signing)
+    assert (before.serial, after.serial) == (1, 2)
     assert Card.read(home.path / CARD) == after == home.card
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [(IDENTITY, "identity.key"), (SEALING, "sealing.key"), (FILE, "the name in")]
+    ("name", "part"), [(IDENTITY, "identity.key"), (SIGNING, "signing.key"), (FILE, "the name in")]
 )
 def test_what_is_not_the_cards_is_refused(home, tmp_path, name, part):
     other = make(tmp_path / "other", name="other")
     (home.path / name).write_bytes((other.path / name).read_bytes())
     with pytest.raises(ConfigError, match=f"{part}.*is not the one that card.json was made for"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
 def test_another_members_ledger_key_is_refused(home, tmp_path):
@@ -156,7 +165,7 @@ def test_another_members_ledger_key_is_refused(home, tmp_path):
     other = make(tmp_path / "other", name="other")
     (home.path / LEDGER_KEY).write_bytes((other.path / LEDGER_KEY).read_bytes())
     with pytest.raises(LedgerError, match="line 1 of the ledger was altered"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -164,28 +173,28 @@ def test_another_members_ledger_key_is_refused(home, tmp_path):
 def test_a_key_that_others_may_touch_is_refused(home, name, mode):
     (home.path / name).chmod(mode)
     with pytest.raises(ConfigError, match=f"chmod 600 .*{name}"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
 @pytest.mark.parametrize("name", KEYS)
 def test_a_stricter_mode_is_fine(home, name):
     (home.path / name).chmod(0o400)
-    assert open_member(Home(home.path)).name == "acme"
+    assert opened(Home(home.path)).name == "acme"
 
 
 @pytest.mark.parametrize("name", [*KEYS, CARD, FILE])
 def test_a_missing_file_is_named(home, name):
     (home.path / name).unlink()
     with pytest.raises(ConfigError, match=name):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
-@pytest.mark.parametrize("name", [IDENTITY, SEALING])
+@pytest.mark.parametrize("name", [IDENTITY, SIGNING])
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----"])
 def test_a_damaged_key_is_named(home, name, content):
     (home.path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=f"{name} is no private key"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
 def test_an_encrypted_key_is_refused(home):
@@ -198,7 +207,7 @@ def test_an_encrypted_key_is_refused(home):
     )
     (home.path / IDENTITY).write_bytes(blob)
     with pytest.raises(ConfigError, match="no private key"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
 def test_a_key_on_another_curve_is_refused(home):
@@ -206,18 +215,79 @@ def test_a_key_on_another_curve_is_refused(home):
 
     (home.path / IDENTITY).write_bytes(_pem(ec.generate_private_key(ec.SECP256R1())))
     with pytest.raises(ConfigError, match="expected an EC P-384 key"):
-        open_member(Home(home.path))
-    (home.path / IDENTITY).write_bytes(_pem(X25519PrivateKey.generate()))
+        opened(Home(home.path))
+    (home.path / IDENTITY).write_bytes(_pem(Ed25519PrivateKey.generate()))
     with pytest.raises(ConfigError, match="expected an EC P-384 key"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
 
 
-@pytest.mark.parametrize(("field", "value"), [("cap", 257), ("name", "other"), ("signature", "")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("cap", 257), ("name", "other"), ("serial", 2), ("signature", "")]
+)
 def test_a_card_changed_by_hand_is_refused(home, field, value):
     card = json.loads((home.path / CARD).read_text())
     (home.path / CARD).write_text(json.dumps({**card, field: value}))
     with pytest.raises(ConfigError, match="changed after it was signed"):
-        open_member(Home(home.path))
+        opened(Home(home.path))
+
+
+@pytest.fixture
+def founded(home, tmp_path):
+    """Our home on the roster of a network, and the keys of the operator and two others."""
+    names = ("acme", "best", "core")
+    homes = {n: home if n == "acme" else make(tmp_path / n, name=n) for n in names}
+    operator = Ed25519PrivateKey.generate()
+    return Roster.found("coop", operator, 1, [one.card for one in homes.values()]), operator, homes
+
+
+def longer(roster, operator, name="core"):
+    return roster.appended(roster.sign(roster.propose_removal([name]), "operator", operator))
+
+
+def test_without_a_roster_it_is_said_how_to_get_one(home, founded):
+    for use in (home.roster, lambda: home.keep_roster(founded[0])):
+        with pytest.raises(ConfigError, match=r"mesh-client members trust .* --fingerprint F"):
+            use()
+    assert not home.has_roster
+
+
+def test_a_roster_is_trusted_once(home, founded):
+    roster, operator, _ = founded
+    home.trust_roster(roster)
+    assert Home(home.path).roster() == roster
+    with pytest.raises(ConfigError, match="trusts one network"):
+        home.trust_roster(longer(roster, operator))
+    assert stat.S_IMODE((home.path / ROSTER).stat().st_mode) == 0o600
+
+
+def test_a_roster_goes_forward_only(home, founded):
+    roster, operator, _ = founded
+    home.trust_roster(roster)
+    after, fork = longer(roster, operator), longer(roster, operator, "best")
+    home.keep_roster(roster)
+    home.keep_roster(after)
+    for wrong in (roster, fork, longer(fork, operator)):
+        with pytest.raises(ProtocolError, match="an older one or a fork"):
+            home.keep_roster(wrong)
+    assert home.roster() == after
+
+
+def test_a_roster_changed_by_hand_is_refused(home, founded):
+    home.trust_roster(founded[0])
+    text = (home.path / ROSTER).read_text()
+    (home.path / ROSTER).write_text(text.replace('"cap":256', '"cap":257', 1))
+    with pytest.raises(ConfigError, match=r"roster.json: entry 0 .* was changed after"):
+        home.roster()
+
+
+def test_a_newer_card_is_newer_than_the_one_on_the_roster(home, founded):
+    """A card.json that is lost or older must not make a card that the network refuses."""
+    roster, _, _ = founded
+    home.renew_card(300)
+    home.trust_roster(roster.appended(roster.propose_renewal(home.renew_card(400))))
+    (home.path / CARD).unlink()
+    assert home.renew_card(512).serial == 4
+    assert home.card.cap == 512
 
 
 def test_a_home_is_held_by_one_process(home):
@@ -225,12 +295,12 @@ def test_a_home_is_held_by_one_process(home):
     with locked(home.path), refused, locked(home.path):
         pytest.fail("two processes hold one home")
     with locked(home.path):
-        assert open_member(home).name == "acme"
+        assert opened(home).name == "acme"
 
 
 def test_no_secret_is_shown(home):
     home.ledger()
-    shown = repr(home) + repr(home.settings) + repr(open_member(home))
+    shown = repr(home) + repr(home.settings) + repr(opened(home))
     assert (home.path / LEDGER_KEY).read_bytes().hex() not in shown
     assert repr((home.path / LEDGER_KEY).read_bytes())[2:-1] not in shown
     assert "PRIVATE" not in shown

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 
 from end_to_end.process import Process, nothing
+from mesh_fl.roster import Roster
 
 CAP = 64
 CUSTOMERS = 60
@@ -129,6 +130,10 @@ class Network:
     def server(self) -> Path:
         return self.folder / "server"
 
+    @property
+    def roster(self) -> Path:
+        return self.server / "roster.json"
+
     def home(self, name: str) -> Path:
         return self.folder / name
 
@@ -139,7 +144,7 @@ class Network:
         (self.server / "server.toml").write_text(text)
 
     def make_member(self, name: str, register: bool = True) -> Path:
-        """Make a home with customers of its own, and hand its card to the operator."""
+        """Make a home with customers of its own: a founder's, or of one who joins later."""
         home = self.home(name)
         arguments = ["--name", name, "--server", f"127.0.0.1:{self.ports['server']}"]
         arguments += ["--cap", str(CAP), "--ca", str(self.server / "ca.crt")]
@@ -150,10 +155,32 @@ class Network:
         text = text.replace("survivors = 4 ", f"survivors = {self.terms.survivors} ")
         (home / "client.toml").write_text(text + TABLE_TOML)
         write_customers(home / "customers.csv", seed=len(self.ports))
+        if register and self.roster.exists():
+            self.join(name)
         if register:
-            self.call("mesh-server", "members", "add", self.server, home / "card.json")
             self.names.append(name)
         return home
+
+    def found(self) -> None:
+        """Found the network with the members made so far; all of them trust it."""
+        cards = [self.home(name) / "card.json" for name in self.names]
+        told = self.call("mesh-server", "members", "found", self.server, *cards, "--json")
+        for name in self.names:
+            self.trust(name, json.loads(told)["fingerprint"])
+
+    def trust(self, name: str, fingerprint: str) -> None:
+        arguments = [self.home(name), self.roster, "--fingerprint", fingerprint]
+        self.call("mesh-client", "members", "trust", *arguments)
+
+    def join(self, name: str) -> None:
+        """Let somebody join, or come back, by the approval of the first two members."""
+        entry, card = self.folder / "entry.json", self.home(name) / "card.json"
+        self.call("mesh-server", "members", "propose", self.server, card, "-o", entry)
+        for member in [one for one in self.names if one != name][:2]:
+            newest = ["--roster", self.roster, "--yes"]
+            self.call("mesh-client", "members", "approve", self.home(member), entry, *newest)
+        self.call("mesh-server", "members", "add", self.server, entry)
+        self.trust(name, Roster.read(self.roster).fingerprint)
 
     def copy_home(self, name: str, copy: str) -> Path:
         """Copy a member's home to serve on a port of its own."""

@@ -18,7 +18,7 @@ from mesh_fl.errors import EncryptionError, PlanError
 from mesh_fl.privacy import encryption
 from mesh_fl.privacy.encryption import Bfv, Parameters, generate_key
 
-PARAMETERS = Parameters.for_range(2**33, 20)
+PARAMETERS = Parameters.for_range(2**33, 20, size=10)
 KEY = generate_key(PARAMETERS)
 MEMBER = Bfv(PARAMETERS, KEY)
 ADDER = Bfv(PARAMETERS)
@@ -50,25 +50,27 @@ def largest_prime(bits: int, degree: int) -> int:
 
 @pytest.mark.parametrize("power", range(10, 45, 2))
 @pytest.mark.parametrize("members", [1, 2, 20, 77, 200, 1000])
-def test_worst_case_noise_fits_with_a_bit_to_spare(power: int, members: int) -> None:
+@pytest.mark.parametrize("size", [10, 10**6])
+def test_worst_case_noise_fits_with_a_bit_to_spare(power: int, members: int, size: int) -> None:
     bound = 2**power
     try:
-        chosen = Parameters.for_range(bound, members)
+        chosen = Parameters.for_range(bound, members, size)
     except PlanError:
-        assert 86 * members * 2 * bound > 2**58
+        assert 88 * members * 2 * bound > 2**58
         return
     q = largest_prime(chosen.modulus_bits, chosen.degree)
     assert chosen.modulus == q
     assert chosen.plain_modulus > 2 * bound
-    assert members * 21.5 * 2 * 2 * chosen.plain_modulus < q
+    assert members * (21 + 0.5 + 0.5) * 2 * 2 * chosen.plain_modulus < q
     assert chosen.most_additions >= members
 
 
 @pytest.mark.parametrize(("bound", "members"), [(2**10, 2), (2**21, 20), (2**33, 20), (2**40, 200)])
-def test_the_modulus_is_the_smallest_that_fits(bound: int, members: int) -> None:
-    chosen = Parameters.for_range(bound, members)
+@pytest.mark.parametrize("size", [10, 10**6])
+def test_the_modulus_is_the_smallest_that_fits(bound: int, members: int, size: int) -> None:
+    chosen = Parameters.for_range(bound, members, size)
     smaller = largest_prime(chosen.modulus_bits - 1, chosen.degree)
-    assert 86 * members * chosen.plain_modulus >= smaller
+    assert 88 * members * chosen.plain_modulus >= smaller
     assert largest_prime(chosen.plain_modulus.bit_length() - 1, chosen.degree) <= 2 * bound
 
 
@@ -77,9 +79,12 @@ def test_plain_modulus_exceeds_the_range_next_to_a_power_of_two(bound: int) -> N
     assert Parameters.for_range(bound, 3).plain_modulus > 2 * bound
 
 
-def test_degree_follows_the_modulus() -> None:
-    assert Parameters.for_range(2**40, 20).degree == 2048
-    assert Parameters.for_range(2**44, 20).degree == 4096
+def test_degree_follows_modulus_and_length() -> None:
+    for size in (1, 2**15 - 1):
+        assert Parameters.for_range(2**40, 20, size).degree == 2048
+        assert Parameters.for_range(2**44, 20, size).degree == 4096
+    assert Parameters.for_range(2**10, 20, 2**15).degree == 4096
+    assert Parameters.for_range(2**10, 20) == Parameters.for_range(2**10, 20, 2**15)
 
 
 def test_impossible_range_says_bound_bits_and_way_out() -> None:
@@ -199,6 +204,60 @@ def test_threads_do_not_disturb_each_other() -> None:
         assert all(pool.map(check, range(32)))
 
 
+# --- public vectors
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.sampled_from([0, 1, 9, DEGREE, DEGREE + 1, 2 * DEGREE + 5]),
+    seed=st.integers(0, 2**32),
+)
+def test_public_vectors_are_added_modulo_t(size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    secret = rng.integers(-(T // 2), T // 2, size, endpoint=True)
+    public = rng.integers(-(T // 2), T, size)
+    for ciphertext in (MEMBER.encrypt(secret), ADDER.add([MEMBER.encrypt(secret)])):
+        opened = MEMBER.decrypt(ADDER.add_plain(ciphertext, public), size)
+        assert np.all(np.abs(opened) <= T // 2)
+        np.testing.assert_array_equal((opened - secret - public) % T, np.zeros(size))
+
+
+def test_as_many_public_vectors_as_ciphertexts_are_exact() -> None:
+    most = PARAMETERS.most_additions
+    total = ADDER.add([MEMBER.encrypt(np.full(DEGREE, T - 1)) for _ in range(most)])
+    for _ in range(most):
+        total = ADDER.add_plain(total, np.full(DEGREE, T - 1))
+    np.testing.assert_array_equal(MEMBER.decrypt(total, DEGREE), np.full(DEGREE, -2 * most))
+
+
+def test_a_public_vector_hides_nothing_and_changes_nothing_else() -> None:
+    kept, public = bytes(CIPHERTEXT), VALUES.copy()
+    first, second = (ADDER.add_plain(CIPHERTEXT, public) for _ in range(2))
+    assert first == second
+    assert kept == CIPHERTEXT
+    np.testing.assert_array_equal(public, VALUES)
+
+
+@pytest.mark.parametrize("size", [0, DEGREE + 1, 3 * DEGREE])
+def test_public_vector_of_another_length_is_refused(size: int) -> None:
+    with pytest.raises(EncryptionError, match=r"expected .* blocks, found"):
+        ADDER.add_plain(CIPHERTEXT, np.zeros(size, dtype=np.int64))
+
+
+@pytest.mark.parametrize("values", [np.array([T]), np.zeros(3), np.zeros((9, 1), np.int64)])
+def test_unusable_public_vector_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(EncryptionError, match=r"out of range|vector of int64"):
+        ADDER.add_plain(CIPHERTEXT, values)
+
+
+def test_public_vector_is_not_added_to_what_is_damaged_or_foreign() -> None:
+    other = Parameters.for_range(2**32, 20, size=10)
+    foreign = Bfv(other, generate_key(other)).encrypt(VALUES)
+    for blob in (CIPHERTEXT[:-1] + b"\0", CIPHERTEXT[:-1], foreign, sealed_again(foreign[32:])):
+        with pytest.raises(EncryptionError):
+            ADDER.add_plain(blob, VALUES)
+
+
 # --- secrecy
 
 
@@ -210,6 +269,15 @@ def test_same_vector_encrypts_differently() -> None:
 def test_wrong_key_does_not_decrypt() -> None:
     with pytest.raises(EncryptionError, match="found noise"):
         Bfv(PARAMETERS, generate_key(PARAMETERS)).decrypt(CIPHERTEXT, VALUES.size)
+
+
+@pytest.mark.parametrize("size", [DEGREE, 3 * DEGREE])
+def test_one_ciphertext_under_another_key_spoils_the_sum(size: int) -> None:
+    values = np.ones(size, dtype=np.int64)
+    stranger = Bfv(PARAMETERS, generate_key(PARAMETERS))
+    total = ADDER.add([MEMBER.encrypt(values), stranger.encrypt(values)])
+    with pytest.raises(EncryptionError, match="found noise"):
+        MEMBER.decrypt(total, size)
 
 
 def test_adder_holds_no_key() -> None:
@@ -337,6 +405,15 @@ def test_hostile_frames_are_refused(body: bytes) -> None:
         ADDER.add([CIPHERTEXT, blob])
 
 
+@pytest.mark.parametrize("kept", [20, 100, 6000, -64, -1])
+def test_a_cut_block_is_not_completed_by_the_block_before(kept: int) -> None:
+    block = block_of(CIPHERTEXT)
+    blob = sealed_again(msgpack.packb([block, block[:kept]]))
+    for use in (lambda: ADDER.add([blob]), lambda: MEMBER.decrypt(blob, DEGREE + 1)):
+        with pytest.raises(EncryptionError, match="under these parameters"):
+            use()
+
+
 def test_oversized_blob_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(encryption, "_digest")
     with pytest.raises(EncryptionError, match="bytes for 1 blocks"):
@@ -357,7 +434,7 @@ def test_other_lengths_are_refused() -> None:
 
 
 def test_ciphertext_of_other_parameters_is_refused() -> None:
-    other = Parameters.for_range(2**32, 20)
+    other = Parameters.for_range(2**32, 20, size=10)
     foreign = Bfv(other, generate_key(other)).encrypt(VALUES)
     with pytest.raises(EncryptionError, match="under these parameters"):
         ADDER.add([CIPHERTEXT, foreign])
@@ -396,4 +473,4 @@ def test_damaged_key_is_refused(key: bytes) -> None:
 
 def test_key_of_other_parameters_is_refused() -> None:
     with pytest.raises(EncryptionError, match="secret key for these parameters"):
-        Bfv(PARAMETERS, generate_key(Parameters.for_range(2**32, 20)))
+        Bfv(PARAMETERS, generate_key(Parameters.for_range(2**32, 20, size=10)))

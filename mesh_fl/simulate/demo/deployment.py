@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,8 +74,7 @@ class Deployment:
         (server / "server.toml").write_text(settings + AGENT_TOML)
         for name in names:
             self._set_up_member(name, free[0])
-        cards = [str(self.home(name) / "card.json") for name in names]
-        call(SERVER, ["members", "add", str(server), *cards])
+        self._found(names)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -159,6 +158,14 @@ class Deployment:
         except httpx.HTTPError:
             return False
         return bool(health["models"]) and health["models"]["health"]["round"] == rounds
+
+    def _found(self, names: Sequence[str]) -> None:
+        server = self.folder / "server"
+        cards = [str(self.home(name) / "card.json") for name in names]
+        founded = json.loads(call(SERVER, ["members", "found", str(server), *cards, "--json"]))
+        trust = [str(server / "roster.json"), "--fingerprint", founded["fingerprint"]]
+        for name in names:
+            call(CLIENT, ["members", "trust", str(self.home(name)), *trust])
 
     def _set_up_member(self, name: str, server_port: int) -> None:
         home, customers = self.home(name), self.split.members[name]

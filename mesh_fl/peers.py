@@ -1,0 +1,61 @@
+"""What is remembered of the others' ledgers: one that went back was restored from a backup."""
+
+from collections.abc import Iterable
+
+import msgpack
+
+from mesh_fl.errors import LedgerError
+from mesh_fl.roster import Roster
+from mesh_fl.statements import Account, Presence
+from mesh_fl.store import Blobs
+
+BLOB = "peers"
+
+REMEMBERED = 64
+"""Links a member: enough for every statement that may still be on its way."""
+
+
+class Peers:
+    """Keeps the last links of each ledger, by its member's signing key.
+
+    Parameters
+    ----------
+    blobs : Blobs
+        Where they are kept.
+    """
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        blob = blobs.get(BLOB)
+        known = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
+        self._links: dict[str, dict[int, str]] = known
+
+    def note(self, statements: Iterable[Account | Presence], roster: Roster) -> None:
+        """Remember verified statements, durably.
+
+        Raises
+        ------
+        LedgerError
+            Naming a member whose ledger went back, or has two ends of the same length.
+        """
+        links = dict(self._links)
+        for one in statements:
+            key = roster.key_of(one.by).hex()
+            links[key] = _extended(links.get(key, {}), one)
+        if links != self._links:
+            self._blobs[BLOB] = msgpack.packb(links)
+            self._links = links
+
+
+def _extended(known: dict[int, str], one: Account | Presence) -> dict[int, str]:
+    last = max(known, default=-1)
+    if one.lines > last:
+        recent = sorted(known)[1 - REMEMBERED :]
+        return {**{lines: known[lines] for lines in recent}, one.lines: one.head}
+    if known.get(one.lines) != one.head:
+        raise LedgerError(
+            f"the ledger of {one.by} stood at {last} lines ({known[last][:12]}), and is now at "
+            f"{one.lines} ({one.head[:12]}): it was restored from a backup, so its records may "
+            "overspend; it has to put the newest ledger back, or leave the roster"
+        )
+    return known
