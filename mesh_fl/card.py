@@ -136,7 +136,7 @@ class Card(BaseModel):
     def _identity_is_sound(self) -> bool:
         try:
             key = serialization.load_ssh_public_key(self.identity.encode())
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, UnsupportedAlgorithm, NotImplementedError):
             return False
         if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp384r1":
             return False

@@ -90,9 +90,20 @@ def respelt(key: str) -> str:
     return other
 
 
+def compressed(key: ec.EllipticCurvePublicKey) -> str:
+    """Give a key as OpenSSH never writes it: one coordinate and a sign."""
+    point = key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
+    )
+    parts = (b"ecdsa-sha2-nistp384", b"nistp384", point)
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"ecdsa-sha2-nistp384 {base64.b64encode(blob).decode()}"
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        {"identity": compressed(IDENTITY.public_key())},
         {"identity": CARD.identity + " msp-1"},
         {"identity": CARD.identity + "\n"},
         {"signing": respelt(CARD.signing)},

@@ -86,8 +86,9 @@ def test_private_parts_of_flower_are_known_in_one_file_a_side() -> None:
     assert any(imported(name) - FLOWER_PUBLIC for name in FLOWER_INSIDE)
 
 
-def test_tenseal_is_known_in_one_file() -> None:
-    assert importers("tenseal") == {"mesh_fl.privacy.encryption"}
+def test_tenseal_is_known_to_encryption_and_to_what_it_is_compared_with() -> None:
+    assert importers("tenseal") == {"mesh_fl.privacy.encryption", "mesh_fl.simulate.flare"}
+    assert importers("mesh_fl.simulate.flare") == {"mesh_fl.simulate.cost"}
 
 
 @pytest.mark.parametrize(

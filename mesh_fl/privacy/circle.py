@@ -19,8 +19,6 @@ from mesh_fl.privacy.masking import pair_key
 from mesh_fl.privacy.neighbours import choose, neighbours
 from mesh_fl.privacy.signing import sign, verifies
 
-MOST_DROPPING = 0.3
-
 Key = Annotated[bytes, Field(min_length=32, max_length=32)]
 
 
@@ -36,11 +34,15 @@ class Terms:
         The fewest members whose sum may be opened (m).
     colluders : int
         Members that may act together with the server (T).
+    dropping : float
+        Fraction of the cohort that may drop out without stopping the attempt: as a matter of luck
+        and work, not of privacy.
     """
 
     context: bytes
     survivors: int
     colluders: int
+    dropping: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuse terms that promise nothing."""
@@ -83,8 +85,7 @@ class Advertised(BaseModel):
         return was_signed(public, "advertised", self._digest(name, context), self.signature)
 
     def usable(self) -> bool:
-        """Tell whether both keys are points that agree on secrets: the server asks before it \
-forwards them."""
+        """Tell whether others can agree with both keys; the server asks before it forwards them."""
         probe = X25519PrivateKey.generate()
         try:
             pair_key(probe, self.masking, b"probe")
@@ -146,10 +147,9 @@ class Circle:
                 f"expected the keys of {terms.survivors} members, found {size}: "
                 "start a new attempt when more members are back"
             )
-        dropping = min(MOST_DROPPING, 1 - terms.survivors / size)
-        graph = choose(size, terms.colluders, dropping)
+        graph = choose(size, terms.colluders, terms.dropping)
         keys = {name: one.fields for name, one in advertised.items()}
-        settled = [terms.context.hex(), terms.survivors, terms.colluders, keys]
+        settled = [terms.context.hex(), terms.survivors, terms.colluders, terms.dropping, keys]
         digest = digest_of("circle", settled)
         return cls(
             terms=terms,
@@ -181,10 +181,6 @@ class Circle:
                 f"expected at least {self.terms.survivors} members, found {len(set(survivors))}: "
                 "too many dropped out; start a new attempt"
             )
-
-    def number(self, dealer: str, holder: str) -> int:
-        """Return the number of the share that a neighbour holds."""
-        return self.neighbours[dealer].index(holder) + 1
 
 
 def mask_key(own: X25519PrivateKey, name: str, peer: str, masking: bytes, dealt: str) -> bytes:

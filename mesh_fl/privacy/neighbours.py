@@ -40,8 +40,7 @@ def choose(members: int, colluders: int, dropping: float = 0.3) -> Graph:
     Returns
     -------
     Graph
-        Even degree k with threshold t = k/2 + T + 1; or, if no such k is below ``members - 1``,
-        the complete graph with the smallest t > (k + T) / 2.
+        Even degree k, or the complete graph, with the smallest threshold t > (k + T) / 2.
 
     Raises
     ------
@@ -57,42 +56,40 @@ def choose(members: int, colluders: int, dropping: float = 0.3) -> Graph:
     neither is a matter of chance for a server that cheats. Every secret is shared among k
     neighbours with threshold t.
 
-    1. One kind: t > (k + T) / 2. Honest neighbours each give one kind of share of a member, so
-       even a server that tells them different survivors, with T neighbours that give both kinds,
-       holds fewer than 2t: never t of both. (Same counting as in Bonawitz et al. 2017, section
-       6.1, threshold against an active server.)
-    2. One sum: t > k/2 + T. If t neighbours open a member's own mask, more than k/2 of them are
-       honest survivors, so there is one on either side of it, within k/2 places. Going from one to
-       the next leads around the whole circle, and every honest survivor is a neighbour of one
-       that was passed. So the honest survivors whose masks are opened are connected, or the sum
-       stays masked: no part of them has a sum of its own. (Bell et al. need this with probability
-       1 - 2^-sigma over the drawn order, section 3; here it follows from the threshold. A complete
-       graph is connected anyway.) It takes survivors on which all honest members agree:
-       `mesh_fl.privacy.robust`.
+    1. One kind: honest neighbours each give one kind of share of a member, and 2t > k + T, so even
+       a server that tells them different survivors, with T neighbours that give both kinds, never
+       holds t of both. (The counting of Bonawitz et al. 2017 against an active server.)
+    2. One sum: let R be the honest survivors, and A a part of R whose own masks are all opened and
+       that no edge joins to the rest of R. Going clockwise from a member of A to the next of R
+       within k/2 places, and on, one stops at a last member v, for the rest is not reached; and
+       counterclockwise at a last member w. Neither the k/2 places behind v nor those before w hold
+       a member of R, and the two stretches are disjoint, for the rest of R lies between. So v has t
+       shares given only if t - k/2 colluders stand in the one, and w if as many stand in the other:
+       2t <= k + T, a contradiction. Hence the honest survivors open as a whole or not at all.
+       (Bell et al. have this with probability 1 - 2^-sigma over the drawn order, section 3, for
+       drops that do not depend on it; here it follows from the threshold.) It takes survivors on
+       which all honest members agree: `mesh_fl.privacy.robust`.
 
     More than T colluders break both. The order is drawn for liveness only: with D members dropped,
     chosen without regard to it, a member's live neighbours are hypergeometric, and k is the
     smallest for which the union bound over all members of "fewer than t live neighbours" is below
     2^-30 (computed exactly, so that all machines agree).
     """
-    dropped = round(members * dropping)
     if members < 2 or colluders < 0 or not 0 <= dropping < 1:
         raise PlanError(
             f"expected 2 members or more, 0 colluders or more and a fraction that drops out from "
             f"0 to 1, found {members}, {colluders} and {dropping}"
         )
-    for degree in range(2, members - 1, 2):
-        graph = Graph(degree, degree // 2 + colluders + 1)
+    dropped = round(members * dropping)
+    for degree in (*range(2, members - 1, 2), members - 1):
+        graph = Graph(degree, (degree + colluders) // 2 + 1)
         if graph.threshold <= degree and _lasts(graph, members, dropped):
             return graph
-    whole = Graph(members - 1, (members - 1 + colluders) // 2 + 1)
-    if members - 1 - dropped < whole.threshold:
-        raise PlanError(
-            f"expected a cohort in which {whole.threshold} neighbours stay, found {members} "
-            f"members of which {dropped} may drop out and {colluders} collude: invite more "
-            "members, or plan for fewer colluders or more survivors"
-        )
-    return whole
+    raise PlanError(
+        f"expected a cohort in which {(members - 1 + colluders) // 2 + 1} neighbours stay, found "
+        f"{members} members of which {dropped} may drop out and {colluders} collude: invite more "
+        "members, or plan for fewer colluders"
+    )
 
 
 def neighbours(cohort: Sequence[str], seed: bytes, degree: int) -> Mapping[str, tuple[str, ...]]:

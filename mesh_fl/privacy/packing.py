@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mesh_fl.errors import EncryptionError, PlanError
-from mesh_fl.privacy.encryption import Parameters
+from mesh_fl.privacy.encryption import LONG, Parameters
 
 MOST_PER_SLOT = 4
 SLOT_BITS = 64
@@ -140,7 +140,7 @@ def packing_for(bound: int, per_slot: int) -> Packing:
     except ValidationError:
         raise PlanError(
             f"expected 1 to {MOST_PER_SLOT} values in the {SLOT_BITS} bits of a slot, found "
-            f"{per_slot} values of up to {bound}: put fewer values into a slot"
+            f"{per_slot} values of up to {bound}: lower the scale, or put fewer values into a slot"
         ) from None
 
 
@@ -154,25 +154,31 @@ def best_packing(bound: int, members: int, size: int | None = None) -> tuple[Pac
     members : int
         Largest number of ciphertexts that are added.
     size : int, optional
-        Number of values to encrypt. Without it the vectors are taken to be long; vectors of less
-        than a few blocks gain nothing, for a block that is half empty is not shorter.
+        Number of values to encrypt; without it many. Few values do not gain from packing: a block
+        that is half empty is as long as a full one.
 
     Raises
     ------
     PlanError
         If not even one value fits into a slot.
     """
-    parameters = Parameters.for_range(bound, members)
-    plain = (packing_for(bound, 1), parameters)
+    plain = _encoding(bound, members, 1, size)
     # Of equals `min` takes the first, which has fewer values in a slot.
-    return min([plain, *_denser(bound, members)], key=lambda choice: _bits(choice, size))
+    return min([plain, *_denser(bound, members, size)], key=lambda choice: _bits(choice, size))
 
 
-def _denser(bound: int, members: int) -> Iterator[tuple[Packing, Parameters]]:
+def _denser(bound: int, members: int, size: int | None) -> Iterator[tuple[Packing, Parameters]]:
     for per_slot in range(2, MOST_PER_SLOT + 1):
         with suppress(PlanError):
-            packing = packing_for(bound, per_slot)
-            yield packing, Parameters.for_range(bound * packing.bound_factor, members)
+            yield _encoding(bound, members, per_slot, size)
+
+
+def _encoding(
+    bound: int, members: int, per_slot: int, size: int | None
+) -> tuple[Packing, Parameters]:
+    packing = packing_for(bound, per_slot)
+    slots = LONG if size is None else packing.slots(size)
+    return packing, Parameters.for_range(bound * packing.bound_factor, members, slots)
 
 
 def _bits(choice: tuple[Packing, Parameters], size: int | None) -> float:

@@ -18,7 +18,7 @@ from mesh_fl.privacy.clipping import sum_rows
 from mesh_fl.privacy.digest import chain
 from mesh_fl.privacy.encryption import Parameters
 from mesh_fl.privacy.noise import Source, discrete_gaussian
-from mesh_fl.privacy.plan import Release
+from mesh_fl.privacy.plan import TALLY, Release
 
 
 class Cipher(Protocol):
@@ -40,9 +40,6 @@ CipherFactory = Callable[[Parameters, bytes | None], Cipher]
 
 Hide = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 """Adds a member's masks to its slots, modulo the plaintext modulus."""
-
-TALLY = 2
-"""Slots in which every member puts a 1: a sum that does not hold all its members shows it there."""
 
 
 def unmasked(slots: NDArray[np.int64]) -> NDArray[np.int64]:

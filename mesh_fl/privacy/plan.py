@@ -27,6 +27,9 @@ DISCRETE_SLACK = 0.999
 TAIL = 9.0
 """Noise beyond this many standard deviations has probability below 2**-61 a coordinate."""
 
+TALLY = 2
+"""Values of every contribution that are 1: a sum that lacks a member or a mask shows it there."""
+
 ROUNDING = 1e-9
 """Relative tolerance when budgets that should be equal are compared as floats."""
 
@@ -222,7 +225,8 @@ class Plan(BaseModel):
     @cached_property
     def _encoding(self) -> tuple[Packing, Parameters]:
         bound = max(release.bound for release in self._unpacked.values())
-        return best_packing(bound, len(self.caps))
+        longest = max(self.dimension, self.measure_dimension) + TALLY
+        return best_packing(bound, len(self.caps), longest)
 
     @cached_property
     def _releases(self) -> dict[Kind, Release]:

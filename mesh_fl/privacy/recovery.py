@@ -1,7 +1,7 @@
 """The server's arithmetic in a large cohort: what to take off the sum of the hidden vectors."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,17 +87,18 @@ def _rebuilt(
     lost: list[str] = []
     wrong: Counter[str] = Counter()
     for name in dealers:
-        shares = _shares(circle, name, name in survivors, revealed)
+        holders, survived = circle.neighbours[name], name in survivors
+        shares = _shares(name, survived, holders, revealed)
         # Who misled once is asked last from then on.
-        asked = sorted(shares, key=lambda holder: wrong[holder])
-        numbered = {circle.number(name, holder): shares[holder] for holder in asked}
+        asked = sorted(shares, key=lambda number: wrong[holders[number - 1]])
+        numbered = {number: shares[number] for number in asked}
         try:
-            secret, misfits = rebuild(numbered, circle.threshold, _judge(circle, name, survivors))
+            secret, misfits = rebuild(numbered, circle.threshold, _judge(circle, name, survived))
         except EncryptionError:
             lost.append(name)
             continue
         secrets[name] = secret
-        wrong.update(circle.neighbours[name][number - 1] for number in misfits)
+        wrong.update(holders[number - 1] for number in misfits)
     if lost:
         raise EncryptionError(
             f"expected {circle.threshold} good shares of each member's secret, found fewer for "
@@ -107,21 +108,22 @@ def _rebuilt(
 
 
 def _shares(
-    circle: Circle, name: str, survived: bool, revealed: Mapping[str, Revealed]
-) -> dict[str, bytes]:
+    name: str, survived: bool, holders: Sequence[str], revealed: Mapping[str, Revealed]
+) -> dict[int, bytes]:
+    """Return the shares of a member's secret that its neighbours revealed, by number."""
     found = {}
-    for holder in circle.neighbours[name]:
+    for number, holder in enumerate(holders, 1):
         if holder in revealed:
-            kind = revealed[holder].seeds if survived else revealed[holder].keys
-            if name in kind:
-                found[holder] = kind[name]
+            given = revealed[holder].seeds if survived else revealed[holder].keys
+            if name in given:
+                found[number] = given[name]
     return found
 
 
-def _judge(circle: Circle, name: str, survivors: Collection[str]) -> Callable[[bytes], bool]:
+def _judge(circle: Circle, name: str, survived: bool) -> Callable[[bytes], bool]:
     """Return what tells a member's true secret: its commitment, or its public key."""
     advertised = circle.advertised[name]
-    if name in survivors:
+    if survived:
         return lambda seed: commitment_to(seed) == advertised.commitment
     return lambda raw: (
         X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()

@@ -10,8 +10,8 @@
     reveal       one share of each neighbour   →  takes the masks off the sum (`recovery`)
 
 Bell, Bonawitz, Gascón, Lepoint and Raykova 2020 (eprint 2020/704), on the masks of Bonawitz et al.
-2017, "Practical Secure Aggregation for Privacy-Preserving Machine Learning", whose consistency
-check against an active server (section 4, round 3) is `confirm`.
+2017, "Practical Secure Aggregation for Privacy-Preserving Machine Learning", whose round
+ConsistencyCheck against an active server is `confirm`.
 """
 
 import secrets
@@ -112,7 +112,7 @@ class Attempt:
         self._masking = X25519PrivateKey.generate()
         self._sealing = X25519PrivateKey.generate()
         self._seed = secrets.token_bytes(SECRET_BYTES)
-        self._steps = iter(("deal", "receive", "hide", "confirm"))
+        self._due = "deal"
         self._channels: dict[str, ChaCha20Poly1305] = {}
         self._held: dict[str, tuple[bytes, bytes]] = {}
         self._survivors: frozenset[str] | None = None
@@ -150,8 +150,9 @@ class Attempt:
         self._circle = Circle.of(advertised, self._terms)
         ours = self._circle.neighbours[self._name]
         self._refuse_unsigned(ours)
+        seal = f"seal\0{self._circle.digest}".encode()
         for peer in ours:
-            secret = pair_key(self._sealing, advertised[peer].sealing, b"seal")
+            secret = pair_key(self._sealing, advertised[peer].sealing, seal)
             self._channels[peer] = ChaCha20Poly1305(secret)
         shares = zip(
             ours,
@@ -159,6 +160,7 @@ class Attempt:
             split(self._seed, self._circle.threshold, len(ours)),
             strict=True,
         )
+        self._due = "receive"
         return {peer: self._seal(peer, of_key + of_seed) for peer, of_key, of_seed in shares}
 
     def receive(self, dealt: Mapping[str, bytes], dealers: Collection[str]) -> None:
@@ -193,6 +195,7 @@ class Attempt:
                 f"expected shares from {self._circle.threshold} neighbours or more, found "
                 f"{len(self._held)} that open: too many dropped out; start a new attempt"
             )
+        self._due = "hide"
 
     def hide(self, values: NDArray[np.int64], modulus: int) -> NDArray[np.int64]:
         """Return values plus our own mask and those with all neighbours that dealt.
@@ -206,12 +209,14 @@ class Attempt:
         """
         self._step("hide")
         bound = self._circle.dealt(self._dealers)
-        plus, minus = [own_mask_key(self._seed)], []
+        plus, minus = [own_mask_key(self._seed)], list[bytes]()
         for peer in self._peers:
             masking = self._circle.advertised[peer].masking
             key = mask_key(self._masking, self._name, peer, masking, bound)
             (plus if self._name < peer else minus).append(key)
-        return hide(values, mask_of(plus, minus, modulus, values.size), modulus)
+        hidden = hide(values, mask_of(plus, minus, modulus, values.size), modulus)
+        self._due = "confirm"
+        return hidden
 
     def confirm(self, survivors: Collection[str]) -> str:
         """Return our signature on who dealt and who survived.
@@ -271,12 +276,12 @@ class Attempt:
         return Revealed(seeds=seeds, keys=keys)
 
     def _step(self, wanted: str) -> None:
-        due = next(self._steps, "a new attempt")
+        # Until a step has succeeded none is due: what failed is never tried again.
+        due, self._due = self._due, ""
         if due != wanted:
-            self._steps = iter(())
             raise EncryptionError(
-                f"expected {due} as the next step, found {wanted}: an attempt takes each step "
-                "once; start a new one"
+                f"expected {due or 'a new attempt'} as the next step, found {wanted}: an attempt "
+                "takes each step once, and ends with the first that fails"
             )
 
     def _refuse_unsigned(self, peers: Collection[str]) -> None:

@@ -5,6 +5,7 @@ Ed25519 (RFC 8032).
 
 import base64
 import binascii
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -30,8 +31,12 @@ def sign(key: Ed25519PrivateKey, tag: str, digest: str) -> str:
     return base64.b64encode(key.sign(_tagged(tag, digest))).decode()
 
 
+@lru_cache(maxsize=1 << 14)
 def verifies(public: bytes, tag: str, digest: str, signature: str) -> bool:
-    """Tell whether a signature on a digest was made with the private part of a 32-byte key."""
+    """Tell whether a signature on a digest was made with the private part of a 32-byte key.
+
+    The same answer is remembered: statements are passed on and met again.
+    """
     try:
         raw = base64.b64decode(signature, validate=True)
         Ed25519PublicKey.from_public_bytes(public).verify(raw, _tagged(tag, digest))

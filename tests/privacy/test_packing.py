@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mesh_fl.errors import EncryptionError, PlanError
-from mesh_fl.privacy.encryption import Bfv, Parameters, generate_key
+from mesh_fl.privacy.encryption import LONG, Bfv, Parameters, generate_key
 from mesh_fl.privacy.masking import hide, mask_of, reveal
 from mesh_fl.privacy.packing import Packing, best_packing, packing_for
 
@@ -159,7 +159,7 @@ def test_senseless_packings_are_refused(bound: int, per_slot: int) -> None:
 def test_best_packing_of_twenty_members(bound: int, per_slot: int) -> None:
     packing, parameters = best_packing(bound, 20)
     assert packing == packing_for(bound, per_slot)
-    assert parameters == Parameters.for_range(bound * packing.bound_factor, 20)
+    assert parameters == Parameters.for_range(bound * packing.bound_factor, 20, LONG)
     assert parameters.most_additions >= 20
 
 
@@ -175,7 +175,8 @@ def test_no_other_packing_is_shorter(bound: int, size: int | None) -> None:
     best = best_packing(bound, 20, size)
     for packing in fitting(bound):
         try:
-            other = (packing, Parameters.for_range(bound * packing.bound_factor, 20))
+            slots = LONG if size is None else packing.slots(size)
+            other = (packing, Parameters.for_range(bound * packing.bound_factor, 20, slots))
         except PlanError:
             continue
         assert (bits(*best), best[0].per_slot) <= (bits(*other), packing.per_slot)
@@ -188,8 +189,8 @@ def test_best_packing_of_a_size_shortens_what_is_sent(size: int, bound: int) -> 
         values = np.random.default_rng(size).integers(-bound // 20, bound // 20, size)
         return len(cipher.encrypt(packing.pack(values)))
 
-    best, plain = best_packing(bound, 20, size), (packing_for(bound, 1),)
-    unpacked = sent(*plain, Parameters.for_range(bound, 20))
+    best = best_packing(bound, 20, size)
+    unpacked = sent(packing_for(bound, 1), Parameters.for_range(bound, 20, size))
     if best[0].per_slot == 1:
         assert unpacked < sent(*best_packing(bound, 20))
     else:
@@ -201,13 +202,22 @@ def test_short_vectors_are_not_packed() -> None:
     assert best_packing(2**20, 20, 10**6)[0].per_slot == 2
 
 
-@pytest.mark.parametrize(("bound", "members"), [(2**50, 1000), (0, 1), (5, 0), (2**70, 2)])
-def test_what_cannot_be_encrypted_is_refused_as_if_unpacked(bound: int, members: int) -> None:
+@pytest.mark.parametrize("size", [None, 9])
+@pytest.mark.parametrize(("bound", "members"), [(2**50, 1000), (2**62, 1), (5, 0)])
+def test_what_cannot_be_encrypted_is_refused_as_if_unpacked(
+    bound: int, members: int, size: int | None
+) -> None:
     with pytest.raises(PlanError) as unpacked:
         Parameters.for_range(bound, members)
     with pytest.raises(PlanError) as refused:
-        best_packing(bound, members)
+        best_packing(bound, members, size)
     assert str(refused.value) == str(unpacked.value)
+
+
+@pytest.mark.parametrize("bound", [-1, 0, 2**63, 2**70])
+def test_senseless_bounds_are_refused(bound: int) -> None:
+    with pytest.raises(PlanError):
+        best_packing(bound, 2)
 
 
 # --- what is refused
