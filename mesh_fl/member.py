@@ -115,6 +115,11 @@ class Member:
                 "this training began with another plan: a new plan needs a new training"
             )
         self._follow(enrol.roster)
+        if enrol.plan.colluders > self.roster.colluders:
+            raise PlanError(
+                f"the plan withstands {enrol.plan.colluders} colluders, but more than "
+                f"{self.roster.colluders} members may admit others: so many could be invented"
+            )
         self._refuse_restored(enrol.latest)
         seat = self._take_seat(enrol)
         self._refuse_unaffordable(enrol, seat.records)

@@ -43,6 +43,7 @@ def make_plan(
     measures: int = 1,
     measure_share: float = 0.07,
     spares: int = 2,
+    epoch_steps: int = 8,
     survivors: int = 4,
     colluders: int = 1,
     epsilon: float = 0.1,
@@ -59,7 +60,7 @@ def make_plan(
         Under which members know it.
     caps : mapping of str to int
         Each member's declared public cap of records.
-    rounds, measures, measure_share, spares, survivors, colluders, epsilon, delta, trust
+    rounds, measures, measure_share, spares, epoch_steps, survivors, colluders, epsilon, delta, trust
         See `Plan`; `delta` is the largest sensible one when left out.
 
     Raises
@@ -81,6 +82,7 @@ def make_plan(
             measures=measures,
             measure_share=measure_share if measures else 0.0,
             spares=spares,
+            epoch_steps=epoch_steps,
             epsilon=epsilon,
             delta=largest_delta(counted) if delta is None else delta,
             survivors=survivors,

@@ -10,6 +10,7 @@ from mesh_fl.client.app import make_app
 from mesh_fl.client.holdings import holdings
 from mesh_fl.client.home import Home
 from mesh_fl.client.models import ModelCard, Models
+from mesh_fl.client.pace import paced
 from mesh_fl.client.serve import make_api
 from mesh_fl.client.supernode import serve_node
 from mesh_fl.errors import ConfigError, LedgerError
@@ -110,7 +111,7 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         with LocalServer(api, settings.serve.host, settings.serve.port) as local:
             narrator.say(f"answers at {local.address}/docs", kind="serving", address=local.address)
             serve_node(
-                make_app(_answering(member, narrator)),
+                make_app(paced(_answering(member, narrator), settings.privacy.pace_s, stopped)),
                 settings.server,
                 ca=settings.ca,
                 key=home.identity,

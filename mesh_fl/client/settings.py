@@ -14,16 +14,23 @@ FILE = "client.toml"
 
 
 class PrivacySettings(Settings):
-    """What this member insists on; see `mesh_fl.privacy.plan.Policy`."""
+    """What this member insists on (see `mesh_fl.privacy.plan.Policy`), and its pace.
+
+    Parameters
+    ----------
+    pace_s : float
+        Answers leave whole multiples of this after an ask; 0 for at once.
+    """
 
     epsilon: float = Field(default=0.1, gt=0)
     delta: float = Field(default=1e-5, gt=0, lt=1)
     survivors: int = Field(default=4, ge=2)
     colluders: int = Field(default=1, ge=0)
+    pace_s: float = Field(default=0.25, ge=0, le=60)
 
     def policy(self) -> Policy:
         """Return the policy that the ledger enforces."""
-        return Policy(**self.model_dump())
+        return Policy(**self.model_dump(exclude={"pace_s"}))
 
 
 class AgentChoice(Settings):

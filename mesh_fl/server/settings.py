@@ -18,6 +18,8 @@ class PlanSettings(Settings):
     ----------
     delta : float, optional
         The largest that the members' caps allow when left out.
+    epoch_steps : int
+        Releases after which the members make new keys.
     """
 
     epsilon: float = Field(default=0.1, gt=0)
@@ -26,6 +28,7 @@ class PlanSettings(Settings):
     measures: int = Field(default=1, ge=0)
     measure_share: float = Field(default=0.07, ge=0, lt=1)
     spares: int = Field(default=2, ge=0)
+    epoch_steps: int = Field(default=8, ge=1)
     survivors: int = Field(default=4, ge=2)
     colluders: int = Field(default=1, ge=0)
     trust: Literal["distributed", "local"] = "distributed"
