@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import Enrolment
-from mesh_fl.messages import Ask, Reply
+from mesh_fl.messages import Ask, Pending, Reply
+from mesh_fl.privacy.robust import Revealed
 from mesh_fl.statements import Account, Call, Phase
 from mesh_fl.store import Blobs
 from mesh_fl.verification import recounter, sha256
@@ -44,7 +45,9 @@ class Asking:
         self._entered: dict[str, str] = {}
         self._receipts: dict[str, str] = {}
 
-    def ask(self, phase: Phase, cohort: tuple[str, ...], *, publish: bool = False) -> Ask:
+    def ask(
+        self, phase: Phase, cohort: tuple[str, ...], *, circle: str = "", publish: bool = False
+    ) -> Ask:
         """Return what a whole cohort is asked.
 
         Parameters
@@ -53,6 +56,8 @@ class Asking:
             What for.
         cohort : tuple of str
             Members of the epoch.
+        circle : str
+            Digest of the attempt's keys in a large cohort.
         publish : bool
             Whether to send our model along, to be compared.
         """
@@ -69,6 +74,7 @@ class Asking:
             model=at.digest,
             seen=at.applied,
             pending=sha256(at.pending.encrypted) if at.pending else "",
+            circle=circle,
         )
         model = at.state if publish else None
         return Ask(call=call.signed(self._operator), pending=at.pending, model=model)
@@ -92,19 +98,25 @@ class Asking:
         """Keep an opened total, for members that missed it."""
         self._blobs[self._place(step)] = total.astype("<i8").tobytes()
 
-    def keep_parts(self, ask: Ask, replies: Mapping[str, Reply]) -> None:
+    def keep_parts(
+        self, pending: Pending, replies: Mapping[str, Reply], revealed: Mapping[str, Revealed]
+    ) -> None:
         """Keep what a sum is made of, for the member that adds it up again."""
-        sealed = [replies[name].sealed for name in ask.call.cohort]
+        sealed = [replies[one.by].sealed for one in pending.accounts]
         parts = [one.ciphertext for one in sealed if one is not None]
-        self._blobs[self._parts(ask.call.step)] = msgpack.packb(parts)
-        self._blobs.pop(self._parts(ask.call.step - 2), None)
+        shares = {name: one.model_dump() for name, one in revealed.items()}
+        self._blobs[self._parts(pending.step)] = msgpack.packb([parts, shares])
+        self._blobs.pop(self._parts(pending.step - 2), None)
 
-    def _recount(self, ask: Ask, name: str) -> tuple[bytes, ...]:
-        turn = ask.pending is not None and recounter(ask.call.cohort, ask.call.step) == name
-        if not turn or ask.pending is None:
-            return ()
-        blob = self._blobs.get(self._parts(ask.pending.step), b"\x90")
-        return tuple(msgpack.unpackb(blob))
+    def _recount(self, ask: Ask, name: str) -> dict[str, object]:
+        if ask.pending is None or recounter(ask.call.cohort, ask.call.step) != name:
+            return {}
+        blob = self._blobs.get(self._parts(ask.pending.step))
+        if blob is None:
+            return {}
+        parts, shares = msgpack.unpackb(blob)
+        revealed = {name: Revealed.model_validate(one) for name, one in shares.items()}
+        return {"recount": tuple(parts), "revealed": revealed}
 
     def _extras(self, ask: Ask, name: str) -> dict[str, object]:
         at = self._checkpoint
@@ -114,9 +126,9 @@ class Asking:
         witnesses: tuple[Account, ...] = at.witnesses if missed else ()
         entered = self._entered.get(name) == ask.call.epoch
         return {
+            **self._recount(ask, name),
             "missed": tuple(self._blobs[self._place(step)] for step in missed),
             "witnesses": witnesses,
-            "recount": self._recount(ask, name),
             "charter": None if entered else at.charter,
             "sealed_key": None if entered else at.sealed_keys.get(name),
             "receipt": self._receipts.get(name, ""),

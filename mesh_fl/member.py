@@ -204,9 +204,7 @@ class Member:
         )
         return self.ledger.charge(charge, seat.records)
 
-    def account(
-        self, call: Call, seat: Seat, sealed: str = "", handed_over: str = ""
-    ) -> Account:
+    def account(self, call: Call, seat: Seat, sealed: str = "", handed_over: str = "") -> Account:
         """Return our signed word on a reply: digests of what is sealed and handed over."""
         unsigned = Account(
             by=self.name,
@@ -284,12 +282,18 @@ class Member:
                 "copy back"
             )
 
-    def hide(self, call: Call, seat: Seat) -> Hide:
+    def hide(self, ask: Ask, seat: Seat) -> Hide:
         """Return what adds our masks for one attempt."""
         if not self.masked:
             return unmasked
         modulus = seat.plan.parameters.plain_modulus
-        return seat.term.hide(self.name, call, seat.digest, modulus)
+        if not ask.call.circle:
+            return seat.term.hide(self.name, ask.call, seat.digest, modulus)
+        attempt = seat.attempt_of(ask.call.attempt)
+        if attempt.circle is None or attempt.circle.digest != ask.call.circle:
+            raise ProtocolError("the call is for another circle of keys than the one we dealt in")
+        attempt.receive(ask.dealt, ask.call.cohort)
+        return lambda slots: attempt.hide(slots, modulus)
 
     def _enter_epoch(self, ask: Ask, seat: Seat) -> None:
         term = seat.keyring.term

@@ -9,6 +9,13 @@
     Ask       the last encrypted sum      →    Reply      its opening; the next sealed rows
                                                Refusal    why not
 
+    and before and after the ask, in cohorts large enough that somebody always drops out:
+
+    Advertise a new attempt               →    Keys       fresh public keys
+    Deal      everybody's keys            →    Shares     sealed shares of our secrets
+    Confirm   who survived                →    Confirmed  our signature on that
+    Reveal    all signatures              →    Revealing  one share of each neighbour
+
 A `Reply` holds only what `mesh_fl.privacy` made, so raw rows cannot be sent: it is a type error.
 """
 
@@ -18,8 +25,10 @@ import msgpack
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError
 
 from mesh_fl.errors import ProtocolError
+from mesh_fl.privacy.circle import Advertised
 from mesh_fl.privacy.pipeline import Opened, Sealed
 from mesh_fl.privacy.plan import Kind, Plan
+from mesh_fl.privacy.robust import Revealed
 from mesh_fl.statements import Account, Call, Charter, KeyNotice, Presence
 
 
@@ -91,6 +100,70 @@ class KeyMade(Message):
     notice: KeyNotice
 
 
+class Advertise(Message):
+    """Server to member: an attempt of a large cohort begins; make keys for it."""
+
+    type: Literal["advertise"] = "advertise"
+    training: str
+    step: int = Field(ge=1)
+    attempt: int = Field(ge=1)
+
+
+class Keys(Message):
+    """Member to server: our public keys for the attempt."""
+
+    type: Literal["keys"] = "keys"
+    keys: Advertised
+
+
+class Deal(Message):
+    """Server to member: everybody's keys; share our secrets with our neighbours."""
+
+    type: Literal["deal"] = "deal"
+    training: str
+    attempt: int = Field(ge=1)
+    keys: dict[str, Advertised]
+
+
+class Shares(Message):
+    """Member to server: sealed shares, by neighbour."""
+
+    type: Literal["shares"] = "shares"
+    shares: dict[str, bytes]
+
+
+class Confirm(Message):
+    """Server to member: these survived."""
+
+    type: Literal["confirm"] = "confirm"
+    training: str
+    attempt: int = Field(ge=1)
+    survivors: tuple[str, ...]
+
+
+class Confirmed(Message):
+    """Member to server: our signature on who survived."""
+
+    type: Literal["confirmed"] = "confirmed"
+    signature: str
+
+
+class Reveal(Message):
+    """Server to member: so many signed the same survivors; reveal our shares."""
+
+    type: Literal["reveal"] = "reveal"
+    training: str
+    attempt: int = Field(ge=1)
+    confirmations: dict[str, str]
+
+
+class Revealing(Message):
+    """Member to server: of each neighbour one kind of share."""
+
+    type: Literal["revealing"] = "revealing"
+    revealed: Revealed
+
+
 class Pending(Message):
     """The encrypted sum of the last round, to be opened by the members.
 
@@ -101,7 +174,7 @@ class Pending(Message):
     call : Call
         What was asked of those who are in it.
     accounts : tuple of Account
-        What each of them said it sealed, in the order of the call's cohort.
+        What each member in the sum said it sealed, in the order of the call's cohort.
     """
 
     encrypted: bytes
@@ -134,6 +207,10 @@ class Ask(Message):
         Members' words on the model that those totals lead to.
     recount : tuple of bytes
         For the member whose turn it is: everything sealed that `pending` is said to be the sum of.
+    dealt : dict of str to bytes
+        In a large cohort, what our neighbours sealed to us.
+    revealed : dict of str to Revealed
+        With `recount`: what took the masks off the sum.
     charter, sealed_key : Charter or None, bytes or None
         The epoch's, for a member that does not have them yet.
     model : bytes or None
@@ -148,6 +225,8 @@ class Ask(Message):
     missed: tuple[bytes, ...] = ()
     witnesses: tuple[Account, ...] = ()
     recount: tuple[bytes, ...] = ()
+    dealt: dict[str, bytes] = {}
+    revealed: dict[str, Revealed] = {}
     charter: Charter | None = None
     sealed_key: bytes | None = None
     model: bytes | None = None
@@ -211,8 +290,8 @@ class Refusal(Message):
         return f"{REASONS[self.cause]}; its own log says more"
 
 
-ToMember = Enrol | Convene | MakeKey | Ask
-ToServer = Enrolled | Convened | KeyMade | Reply | Refusal
+ToMember = Enrol | Convene | MakeKey | Ask | Advertise | Deal | Confirm | Reveal
+ToServer = Enrolled | Convened | KeyMade | Reply | Keys | Shares | Confirmed | Revealing | Refusal
 _ANY: TypeAdapter[ToMember | ToServer] = TypeAdapter(
     Annotated[ToMember | ToServer, Discriminator("type")]
 )

@@ -21,8 +21,11 @@ from mesh_fl.privacy.pipeline import (
     next_digest,
     open_sum,
     rescale,
+    slots_of,
+    unmask,
 )
 from mesh_fl.privacy.plan import Kind, Plan
+from mesh_fl.privacy.recovery import correction
 from mesh_fl.roster import Roster
 from mesh_fl.seat import Seat
 from mesh_fl.state import load_state
@@ -92,13 +95,34 @@ def open_pending(ask: Ask, pending: Pending, seat: Seat, member: Member) -> NDAr
     call, release = ask.call, seat.plan.release(pending.kind)
     check_pending(pending, call, seat.plan, member.roster)
     member.peers.note(pending.accounts, member.roster)
-    total = open_sum(pending.encrypted, release, seat.cipher, len(pending.call.cohort))
+    total = open_sum(pending.encrypted, release, seat.cipher, len(pending.accounts))
     if recounter(call.cohort, call.step) == seat.name:
-        check_recount(pending, ask.recount)
-        again = add([Sealed(ciphertext=one) for one in ask.recount], release, seat.cipher)
-        if not np.array_equal(open_sum(again, release, seat.cipher, len(ask.recount)), total):
-            raise ProtocolError("the operator's sum is not the sum of what the members sealed")
+        recount(ask, pending, total, seat)
     return total
+
+
+def recount(ask: Ask, pending: Pending, total: NDArray[np.int64], seat: Seat) -> None:
+    """Add up everything sealed again, and compare.
+
+    Raises
+    ------
+    ProtocolError
+        If something sealed is missing or not what its member signed for, or the sum is another.
+    """
+    check_recount(pending, ask.recount)
+    release = seat.plan.release(pending.kind)
+    again = add([Sealed(ciphertext=one) for one in ask.recount], release, seat.cipher)
+    if pending.call.circle:
+        circle, modulus = seat.circles.get(pending.call.circle), seat.plan.parameters.plain_modulus
+        if circle is None:
+            return  # we took no part in that attempt, and cannot tell its masks
+        survivors = [one.by for one in pending.accounts]
+        masks = correction(
+            circle, pending.call.cohort, survivors, ask.revealed, modulus, slots_of(release)
+        )
+        again = unmask(again, masks.residues, seat.cipher, modulus)
+    if not np.array_equal(open_sum(again, release, seat.cipher, len(ask.recount)), total):
+        raise ProtocolError("the operator's sum is not the sum of what the members sealed")
 
 
 def compare_model(ask: Ask, seat: Seat) -> None:

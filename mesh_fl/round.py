@@ -24,16 +24,21 @@ from mesh_fl.errors import (
     MeshError,
     PrivacyError,
 )
+from mesh_fl.large_cohort import advertise, confirm, deal, reveal
 from mesh_fl.member import Member
 from mesh_fl.messages import (
+    Advertise,
     Ask,
     Cause,
+    Confirm,
     Convene,
+    Deal,
     Enrol,
     MakeKey,
     Pending,
     Refusal,
     Reply,
+    Reveal,
     ToMember,
     ToServer,
 )
@@ -68,6 +73,14 @@ def respond(message: ToMember, member: Member) -> ToServer:
                 return member.convene(message)
             case MakeKey():
                 return member.make_key(message)
+            case Advertise():
+                return advertise(message, member)
+            case Deal():
+                return deal(message, member)
+            case Confirm():
+                return confirm(message, member)
+            case Reveal():
+                return reveal(message, member)
             case Ask():
                 return client_turn(message, member)
     except MeshError as error:
@@ -94,7 +107,13 @@ def client_turn(ask: Ask, member: Member) -> Reply:
     if not member.charge(call, seat) and (stored := member.stored_reply(call)):
         return stored
     kind = seat.plan.schedule[call.step - 1]
-    sealed = seal(rows_of(kind, seat), seat.plan.release(kind), seat.cipher, member.source, member.hide(call, seat))
+    sealed = seal(
+        rows_of(kind, seat),
+        seat.plan.release(kind),
+        seat.cipher,
+        member.source,
+        member.hide(ask, seat),
+    )
     reply = _reply(sealed, opened, call, seat, member)
     member.store_reply(reply)
     return reply
@@ -154,15 +173,20 @@ def server_turn(
         The encrypted sum; or the members whose contribution is missing or cannot be added.
     """
     call, release = ask.call, plan.release(plan.schedule[ask.call.step - 1])
-    sealed = {name: reply.sealed for name, reply in replies.items() if reply.sealed is not None}
+    sealed = {
+        name: one
+        for name in call.cohort
+        if name in replies and (one := replies[name].sealed) is not None
+    }
     missing = tuple(name for name in call.cohort if name not in sealed)
-    if missing:
+    # In a large cohort masks come off without those who dropped out.
+    if len(sealed) < plan.survivors or (missing and not call.circle):
         return missing
     try:
-        whole = add([sealed[name] for name in call.cohort], release, cipher)
+        whole = add(list(sealed.values()), release, cipher)
     except EncryptionError:
-        return tuple(name for name in call.cohort if not _adds(sealed[name], release, cipher))
-    accounts = tuple(replies[name].account for name in call.cohort)
+        return tuple(name for name, one in sealed.items() if not _adds(one, release, cipher))
+    accounts = tuple(replies[name].account for name in sealed)
     return Pending(encrypted=whole, call=call, accounts=accounts)
 
 

@@ -9,9 +9,11 @@ from mesh_fl.agent import Agent, Data, State
 from mesh_fl.errors import PlanError, ProtocolError
 from mesh_fl.keyring import Keyring, Term
 from mesh_fl.layout import size
+from mesh_fl.privacy.circle import Circle
 from mesh_fl.privacy.ledger import RecordSet
 from mesh_fl.privacy.pipeline import Cipher, CipherFactory
 from mesh_fl.privacy.plan import Plan
+from mesh_fl.privacy.robust import Attempt
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
 
@@ -72,6 +74,10 @@ class Seat:
         SHA-256 of the last encrypted sum that was opened, or empty.
     keyring : Keyring
         Our keys of this training.
+    attempt : tuple of int and Attempt, or None
+        The last attempt in a large cohort, in memory only: a crash ends our part in it.
+    circles : dict of str to Circle
+        Public keys of the last two such attempts, by digest.
     """
 
     def __init__(
@@ -99,6 +105,8 @@ class Seat:
         self._cipher: tuple[str, Cipher] | None = None
         self.keyring = Keyring(name, training, blobs)
         self.opened = ""
+        self.attempt: tuple[int, Attempt] | None = None
+        self.circles: dict[str, Circle] = {}
         self._blobs = blobs
         self._initial = agent.init()
         self.state: State = self._initial
@@ -119,6 +127,18 @@ class Seat:
         if term is None:
             raise ProtocolError("no epoch has begun: there is no key yet")
         return term
+
+    def attempt_of(self, number: int) -> Attempt:
+        """Return our part of an attempt in a large cohort.
+
+        Raises
+        ------
+        ProtocolError
+            If we have none.
+        """
+        if self.attempt is None or self.attempt[0] != number:
+            raise ProtocolError(f"we have no keys for attempt {number}: we dropped out of it")
+        return self.attempt[1]
 
     @property
     def cipher(self) -> Cipher:

@@ -43,7 +43,8 @@ class Statement(BaseModel):
         """Return a copy that carries our signature."""
         # Not `model_copy`, which would take along a digest that was computed before.
         fields = {**dict(self), "signature": ""}
-        return type(self)(**{**fields, "signature": sign(key, self.tag, type(self)(**fields).digest)})
+        digest = type(self)(**fields).digest
+        return type(self)(**{**fields, "signature": sign(key, self.tag, digest)})
 
     def verifies(self, public: Key) -> bool:
         """Tell whether the signature was made with the private part of a key."""
@@ -72,6 +73,8 @@ class Call(Statement):
         number.
     pending : str
         SHA-256 of the encrypted sum to be opened, or empty.
+    circle : str
+        Digest of the attempt's keys in a large cohort, whose members may drop out; else empty.
     """
 
     tag: ClassVar = "call"
@@ -87,6 +90,7 @@ class Call(Statement):
     model: str
     seen: int = Field(ge=0)
     pending: str
+    circle: str = ""
 
     def binding(self, model: str) -> str:
         """Return what a charge and its masks are bound to: all that fixes an attempt.

@@ -19,12 +19,14 @@ from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.convening import Convening
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.exchange import Exchange
+from mesh_fl.large_cohort import LARGE, Gathered, LargeCohort
 from mesh_fl.layout import unpack
 from mesh_fl.messages import Ask, Pending, Refusal, Reply
 from mesh_fl.opening import Opening, liars, settle, step_model
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
 from mesh_fl.privacy.plan import Plan
+from mesh_fl.privacy.robust import Revealed
 from mesh_fl.round import fits, server_turn
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
@@ -94,6 +96,8 @@ class Training:
         Whether to wait where too few members are left, until they come back mended.
     make_cipher : CipherFactory
         BFV outside of simulations.
+    masked : bool
+        Whether members mask what they send; False in simulations only.
     stopped : callable
         Asked now and then; True leaves the training where it stands.
     on_event : callable
@@ -110,6 +114,7 @@ class Training:
     quorum: int = 0
     waits: bool = False
     make_cipher: CipherFactory = Bfv
+    masked: bool = True
     stopped: Callable[[], bool] = lambda: False
     on_event: Callable[[Event], None] = _ignore
     poll_s: float = 0.1
@@ -125,6 +130,7 @@ class Training:
         self.epochs = Convening(
             self.checkpoint, self.exchange, self.enrolment, self.timeout_s, self._confirm
         )
+        self.large = LargeCohort(self.checkpoint, self.exchange, self.enrolment, self.timeout_s)
         self._asking = Asking(self.checkpoint, self.enrolment, self.blobs, self.operator)
 
     def run(self) -> Checkpoint:
@@ -181,29 +187,53 @@ class Training:
 
     def _attempt(self, cohort: tuple[str, ...]) -> None:
         began, traffic = time.monotonic(), self.exchange.traffic
-        ask = self._asking.ask(self.plan.schedule[self.checkpoint.step], cohort)
-        self._tell("asked", f"asking {len(cohort)} members (attempt {ask.call.attempt})")
-        replies = self._send(ask)
+        self._tell("asked", f"asking {len(cohort)} members (attempt {self.checkpoint.attempt})")
+        kind, gathered = self.plan.schedule[self.checkpoint.step], None
+        if self._is_large(cohort):
+            gathered = self.large.gather(cohort, self.checkpoint.step + 1)
+            if gathered is None:
+                self._dead_unless_stopped(())
+                return
+        circle = gathered.circle.digest if gathered else ""
+        ask = self._asking.ask(kind, gathered.dealers if gathered else cohort, circle=circle)
+        replies = self._send(ask, gathered)
         agreed = self._settle(ask, replies)
         if self.checkpoint.status != "running":
             return
         outcome = server_turn(ask, replies, self.plan, self._cipher)
         if not isinstance(outcome, Pending) or not agreed:
-            if self.stopped():
-                return  # the attempt stays open: the next start asks for it again
             # Nobody is to blame for a sum that could not be opened, or was opened differently.
             blamed = agreed and self.checkpoint.step == ask.call.step - 1
-            self._dead(outcome if blamed and not isinstance(outcome, Pending) else ())
+            missing = () if isinstance(outcome, Pending) or gathered or not blamed else outcome
+            self._dead_unless_stopped(missing)
             return
+        revealed: dict[str, Revealed] = {}
+        if gathered is not None:
+            found = self.large.unmasked(gathered, outcome, self._cipher)
+            if found is None:
+                self._dead_unless_stopped(())
+                return
+            outcome, revealed = found
+        self._asking.keep_parts(outcome, replies, revealed)
         self.checkpoint.pending = outcome
-        self._asking.keep_parts(ask, replies)
         self.checkpoint.cohort = ()
         self.checkpoint.step += 1
         down, up = (now - then for now, then in zip(self.exchange.traffic, traffic, strict=True))
-        self._record(len(cohort), time.monotonic() - began, up, down)
+        self._record(len(outcome.accounts), time.monotonic() - began, up, down)
+
+    def _is_large(self, cohort: Collection[str]) -> bool:
+        return self.masked and len(cohort) > LARGE
+
+    def _dead_unless_stopped(self, missing: Collection[str]) -> None:
+        # Of a server that stops, the attempt stays open: the next start asks for it again.
+        if not self.stopped():
+            self._dead(missing)
 
     def _open_attempt(self) -> tuple[str, ...]:
         """Return the cohort of the open attempt, or open a new one and store it; empty to retry."""
+        if self._is_large(self.checkpoint.cohort):
+            # Keys of a large cohort's attempt live in memory only.
+            self._dead(())
         if self.checkpoint.cohort:
             self._await(self.checkpoint.cohort)
             return self.checkpoint.cohort
@@ -268,9 +298,14 @@ class Training:
             self._tell("waiting", "for the members of the attempt that was open")
             time.sleep(self.poll_s)
 
-    def _send(self, ask: Ask) -> dict[str, Reply]:
-        cohort = ask.call.cohort
-        answers = self.exchange.send(self._asking.each(ask), self.timeout_s)
+    def _send(self, ask: Ask, gathered: Gathered | None = None) -> dict[str, Reply]:
+        cohort, asks = ask.call.cohort, self._asking.each(ask)
+        if gathered is not None:
+            asks = {
+                name: one.model_copy(update={"dealt": gathered.dealt_to(name)})
+                for name, one in asks.items()
+            }
+        answers = self.exchange.send(asks, self.timeout_s)
         replies = {
             name: answer
             for name, answer in answers.items()
@@ -314,7 +349,8 @@ class Training:
             return not opening.dissenters
         for name in opening.dissenters:
             self.enrolment.blame(name, "it signed for another total than the others opened")
-        complete = len(opening.witnesses) == len(ask.call.cohort)
+        # In a large cohort some are always missing; in a small one the next ask deals anew.
+        complete = ask.call.circle or len(opening.witnesses) == len(ask.call.cohort)
         total = opening.total
         if total is None and (complete or opening.dissenters):
             total = self._from_one(opening, replies)
@@ -322,9 +358,7 @@ class Training:
             self._apply(total, opening)
         return not opening.dissenters
 
-    def _from_one(
-        self, opening: Opening, replies: Mapping[str, Reply]
-    ) -> NDArray[np.int64] | None:
+    def _from_one(self, opening: Opening, replies: Mapping[str, Reply]) -> NDArray[np.int64] | None:
         """Get the whole total from one member that signed for it, and find whose slice is wrong."""
         for witness in opening.witnesses:
             ask = self._asking.ask("close", (witness.by,))

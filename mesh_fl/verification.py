@@ -103,8 +103,14 @@ def check_pending(pending: Pending, call: Call, plan: Plan, roster: Roster) -> N
     if not past.verifies(roster.operator):
         raise ProtocolError("what the pending sum was asked for is not signed by the operator")
     check_cohort(past, plan, roster)
-    if tuple(one.by for one in pending.accounts) != past.cohort:
-        raise ProtocolError("the pending sum does not come with an account of each of its members")
+    names = tuple(one.by for one in pending.accounts)
+    # In a large cohort whoever dropped out is not in the sum.
+    expected = tuple(name for name in past.cohort if name in names) if past.circle else past.cohort
+    if names != expected or len(names) < plan.survivors:
+        raise ProtocolError(
+            f"the pending sum comes with accounts of {len(names)} members, expected one of each of "
+            f"its {len(past.cohort)}, and no fewer than {plan.survivors}"
+        )
     for one in pending.accounts:
         _signed_by(one, one.by, roster)
         if (one.call, one.step, one.attempt) != (past.digest, past.step, past.attempt):

@@ -5,7 +5,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,21 @@ from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.errors import ConfigError, MeshError
 from mesh_fl.layout import Layout
 from mesh_fl.member import Member
-from mesh_fl.messages import Reply, ToMember, ToServer, decode, encode
+from mesh_fl.messages import Ask, Reply, ToMember, ToServer, decode, encode
 from mesh_fl.planning import make_plan
 from mesh_fl.privacy.ledger import Ledger
 from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
-from mesh_fl.privacy.pipeline import CipherFactory
+from mesh_fl.privacy.pipeline import CipherFactory, Opened, Sealed
 from mesh_fl.privacy.plan import Plan, Policy
 from mesh_fl.roster import Roster
 from mesh_fl.round import respond
 from mesh_fl.seat import Dataset, Holding, Seat
 from mesh_fl.simulate.network import Clear, Founders
+from mesh_fl.statements import Account, Call, Statement
 from mesh_fl.training import Event, Training, begin
+from mesh_fl.verification import sha256
+
+S = TypeVar("S", bound=Statement)
 
 NAMES = ("ash", "birch", "cedar", "elm", "fir")
 RECORDS = 40
@@ -146,6 +150,7 @@ class Home:
     def __post_init__(self) -> None:
         self.blobs, self.journal = FragileBlobs(self.fuse), FragileJournal(self.fuse)
         self.errors: list[MeshError] = []
+        self.roster = self.founders.roster
 
     @property
     def data(self) -> Data:
@@ -164,26 +169,36 @@ class Home:
         return Member(
             name=self.name,
             signing=self.founders.signing[self.name],
-            roster=self.founders.roster,
+            roster=self.roster,
             holdings={"centre": holding},
             ledger=self.ledger(),
             blobs=self.blobs,
             source=self.source,
             make_cipher=self.make_cipher,
+            on_roster=self.keep_roster,
             on_error=self.errors.append,
         )
+
+    def keep_roster(self, roster: Roster) -> None:
+        self.roster = roster
+
+    def rearm(self, at: int, after: bool) -> Fuse:
+        self.fuse = self.blobs.fuse = self.journal.fuse = Fuse(at, after)
+        return self.fuse
 
 
 @dataclass
 class Wire:
     """An exchange that encodes all messages, restarts killed members, and can be tampered with.
 
-    `change` sees every answer on its way back; what it returns arrives, nothing if None.
+    `change` sees every answer on its way back; what it returns arrives, nothing if None. `forge`
+    sees every message on its way to a member.
     """
 
     homes: Mapping[str, Home]
     fuse: Fuse = field(default_factory=Fuse)
     change: Callable[[str, ToServer], ToServer | None] = lambda name, answer: answer
+    forge: Callable[[str, ToMember], ToMember] = lambda name, message: message
     before: Callable[["Wire", Mapping[str, ToMember]], None] = lambda wire, messages: None
     offline: set[str] = field(default_factory=set)
     newest: Roster = FOUNDERS.roster
@@ -221,7 +236,8 @@ class Wire:
         if name in self.offline:
             return None
         try:
-            answer = respond(decode(encode(message)), self.people[name])
+            forged = self.forge(name, decode(encode(message)))
+            answer = respond(decode(encode(forged)), self.people[name])
         except KilledError:
             self.restart(name)
             return None
@@ -327,11 +343,57 @@ def check_invariants(network: Network, training: Training) -> None:
         for block, value in training.state.items():
             np.testing.assert_allclose(seat.state[block], value, rtol=0, atol=1e-6)
     assert all(len(sealed) == 1 for sealed in network.wire.sealed.values())
-    # A measure in the clear is one number: two members may well agree on it by chance.
-    sealed = [blob for blobs in network.wire.sealed.values() for blob in blobs if len(blob) > 8]
+    sealed = [blob for blobs in network.wire.sealed.values() for blob in blobs]
     assert len(set(sealed)) == len(sealed)
 
 
 def answer_with(answer: ToServer, **fields: object) -> ToServer:
     """A message with other fields, unchecked: as a liar would send it."""
     return answer.model_copy(update=fields)
+
+
+def lie(reply: Reply, **fields: object) -> Reply:
+    """A reply with other fields, and a signed account of them: as a member would lie.
+
+    `sealed` and `opened` change the reply, and the account along with it; all others the account.
+    """
+    parts = {"sealed": reply.sealed, "opened": reply.opened}
+    parts |= {name: fields.pop(name) for name in tuple(fields) if name in parts}
+    sealed, opened = parts["sealed"], parts["opened"]
+    told = {
+        "sealed": sha256(sealed.ciphertext) if isinstance(sealed, Sealed) else "",
+        "slice": sha256(opened.values) if isinstance(opened, Opened) else "",
+    }
+    return reply.model_copy(update={**parts, "account": resigned(reply.account, **told, **fields)})
+
+
+def resigned(account: Account, **fields: object) -> Account:
+    """An account of something else, signed by the same member."""
+    by = account.by
+    return changed(account, **fields).signed(FOUNDERS.signing[by])
+
+
+def recalled(call: Call, **fields: object) -> Call:
+    """A call for something else, signed by the operator."""
+    return changed(call, **fields).signed(FOUNDERS.operator)
+
+
+def changed(statement: S, **fields: object) -> S:
+    """A statement with other fields, and the signature that it had before."""
+    return type(statement)(**{**statement.model_dump(), **fields})
+
+
+def steps_of(messages: Mapping[str, ToMember]) -> list[int]:
+    """The steps that are asked for, not closing."""
+    asks = [message.call for message in messages.values() if isinstance(message, Ask)]
+    return [call.step for call in asks if call.phase != "close"]
+
+
+def absent_from(step: int, *names: str) -> Callable[[Wire, Mapping[str, ToMember]], None]:
+    """Have members fall silent when a step is asked for the first time."""
+
+    def before(wire: Wire, messages: Mapping[str, ToMember]) -> None:
+        if step in steps_of(messages):
+            wire.offline |= set(names)
+
+    return before

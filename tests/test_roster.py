@@ -257,6 +257,14 @@ def test_an_approval_counts_in_one_state_of_the_roster() -> None:
     refused(other, moved, "signature of ash, elm is wrong")
 
 
+def test_an_approval_counts_on_one_side_of_a_fork() -> None:
+    sides = [removed(ROSTER, name) for name in ("birch", "cedar")]
+    entry = signed(sides[0], sides[0].propose_join([MSPS["fir"].card()]), "ash", "elm")
+    refused(sides[1], entry, "expected number 2 after")
+    moved = entry.model_copy(update={"previous": sides[1].head})
+    refused(sides[1], moved, "signature of ash, elm is wrong")
+
+
 def test_an_approval_of_another_network_counts_nowhere() -> None:
     other = Roster.found("other", KEY, 1, ROSTER.cards.values())
     entry = signed(other, other.propose_join([MSPS["fir"].card()]), "ash", "elm")
@@ -533,7 +541,6 @@ def test_a_signer_stands_once() -> None:
         b"null",
         b"[1]",
         b"NaN",
-        b" " * (LARGEST_BYTES + 1),
         LONG.dumps()[:-1],
         LONG.dumps() + LONG.dumps(),
         LONG.dumps().decode().encode("utf-16"),
@@ -557,6 +564,13 @@ def test_nothing_but_a_message_comes_of_rubbish(value: object) -> None:
     blob = value if isinstance(value, bytes) else json.dumps(value).encode()
     with pytest.raises(ProtocolError):
         Roster.loads(blob)
+
+
+def test_what_is_too_large_is_not_read() -> None:
+    blob = LONG.dumps()
+    assert Roster.loads(blob + b" " * (LARGEST_BYTES - len(blob))) == LONG
+    with pytest.raises(ProtocolError, match=f"at most {LARGEST_BYTES} bytes"):
+        Roster.loads(blob + b" " * (LARGEST_BYTES - len(blob) + 1))
 
 
 def test_a_signer_with_a_forged_name_is_told_in_ascii() -> None:

@@ -7,16 +7,7 @@ from flwr.clientapp import ClientApp
 
 from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
-from mesh_fl.messages import (
-    Ask,
-    Convene,
-    Enrol,
-    MakeKey,
-    ToMember,
-    ToServer,
-    decode,
-    encode,
-)
+from mesh_fl.messages import ToMember, ToServer, decode, encode
 
 
 def make_app(respond: Callable[[ToMember], ToServer]) -> ClientApp:
@@ -38,6 +29,6 @@ def make_app(respond: Callable[[ToMember], ToServer]) -> ClientApp:
 
 def _read(message: Message) -> ToMember:
     found = decode(unwrap(message))
-    if not isinstance(found, Enrol | Convene | MakeKey | Ask):
+    if not isinstance(found, ToMember):
         raise ProtocolError(f"expected an ask from the server, got {found.type!r}")
     return found

@@ -237,11 +237,11 @@ class _Worker:
         if self._was_member:
             return NetworkError(
                 f"Server {self._server} has removed us: our key let us in before and does not now. "
-                "Ask the operator why; `mesh-server members add` lets us in again."
+                "Ask the operator why; as any other, we come back when members approve it."
             )
         return NetworkError(
             f"Server {self._server} does not know our key. "
-            "Send the operator our public key and ask them to run `mesh-server members add`."
+            "Send the operator our card.json and ask them to run `mesh-server members propose`."
         )
 
     def _key_in_use(self) -> NetworkError:

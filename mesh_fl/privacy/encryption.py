@@ -5,22 +5,19 @@ Whoever adds holds no key and learns nothing. The scheme is that of Fan and Verc
 symmetric encryption, which halves an upload.
 """
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Self
 
-import msgpack
 import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from mesh_fl.errors import EncryptionError, PlanError
+from mesh_fl.privacy.framing import block_count, frame, unframe
+from mesh_fl.privacy.memory_file import MemoryFile
 
 LARGEST_MODULUS_BITS = {2048: 54, 4096: 60}
 """Degree to bits of q: 128-bit security (HomomorphicEncryption.org, 2018), one prime of SEAL."""
@@ -37,7 +34,6 @@ The centred binomial of 2·21 coins, ½ for rounding, and ½ for a public vector
 _ROOM = NOISE * 2 * 2
 """What q / t has to exceed per ciphertext: decryption rounds up to ½, and one bit stays unused."""
 
-_DIGEST_BYTES = hashlib.sha256().digest_size
 _SEAL_REFUSALS = (RuntimeError, ValueError, IndexError, MemoryError)
 
 
@@ -146,6 +142,7 @@ class Bfv:
 
     def __init__(self, parameters: Parameters, secret_key: bytes | None = None) -> None:
         self.parameters = parameters
+        self._label = f"mesh_fl/bfv\0{parameters}"
         context = _context(parameters)
         self._evaluator = seal.Evaluator(context)
         self._encoder = seal.BatchEncoder(context)
@@ -175,13 +172,13 @@ class Bfv:
         if self._encryptor is None:
             raise EncryptionError("expected a key to encrypt with, found none; open the epoch")
         residues = _residues(values, self.parameters.plain_modulus)
-        with _MemoryFile() as file:
+        with MemoryFile() as file:
             # Only the form that returns its result keeps the seed in place of the random half.
             blocks = [
                 file.save(self._encryptor.encrypt_symmetric(plain))
                 for plain in self._encoded(residues)
             ]
-        return _pack(blocks, self.parameters)
+        return frame(blocks, self._label)
 
     def add(self, ciphertexts: Sequence[bytes], size: int | None = None) -> bytes:
         """Return the encryption of the sum; needs no key.
@@ -204,15 +201,15 @@ class Bfv:
                 f"expected 1 to {most} ciphertexts to add, found {len(ciphertexts)}; "
                 "make the plan for the whole cohort"
             )
-        count = _block_count(ciphertexts[0]) if size is None else self._blocks_for(size)
+        count = block_count(ciphertexts[0]) if size is None else self._blocks_for(size)
         first, *others = ciphertexts
-        with _MemoryFile() as file:
+        with MemoryFile() as file:
             sums = list(self._loaded(file, first, count))
             for other in others:
                 for total, cipher in zip(sums, self._loaded(file, other, count), strict=True):
                     with _refusal("ciphertexts that can be added"):
                         self._evaluator.add_inplace(total, cipher)
-            return _pack([file.save(total) for total in sums], self.parameters)
+            return frame([file.save(total) for total in sums], self._label)
 
     def add_plain(self, ciphertext: bytes, values: NDArray[np.int64]) -> bytes:
         """Return the encryption of the sum with a public vector; needs no key.
@@ -235,13 +232,13 @@ class Bfv:
         residues = _residues(values, self.parameters.plain_modulus)
         count = self._blocks_for(len(residues))
         blocks = []
-        with _MemoryFile() as file:
+        with MemoryFile() as file:
             ciphers = self._loaded(file, ciphertext, count)
             for cipher, plain in zip(ciphers, self._encoded(residues), strict=True):
                 with _refusal("a ciphertext that can be added to"):
                     self._evaluator.add_plain_inplace(cipher, plain)
                 blocks.append(file.save(cipher))
-        return _pack(blocks, self.parameters)
+        return frame(blocks, self._label)
 
     def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
         """Return the vector in a ciphertext.
@@ -268,7 +265,7 @@ class Bfv:
             raise EncryptionError("expected a key to decrypt with, found none; open the epoch")
         count = self._blocks_for(size)
         residues = np.empty((count, self.parameters.degree), dtype=np.int64)
-        with _MemoryFile() as file:
+        with MemoryFile() as file:
             for number, cipher in enumerate(self._loaded(file, ciphertext, count)):
                 # A key fits all blocks or none, and the test costs as much as decryption.
                 if number == 0:
@@ -297,12 +294,14 @@ class Bfv:
         return np.fromiter(residues, dtype=np.int64, count=len(residues))
 
     def _loaded(
-        self, file: "_MemoryFile", ciphertext: bytes, count: int
+        self, file: MemoryFile, ciphertext: bytes, count: int
     ) -> Iterator["seal.Ciphertext"]:
-        for block in _unpack(ciphertext, self.parameters, count):
+        # Random coefficients of more than eight bits do not shrink below a byte each.
+        least, most = self.parameters.degree, _largest_block_bytes(self.parameters)
+        for block in unframe(ciphertext, self._label, count, least, most):
             yield self._load(file, block)
 
-    def _load(self, file: "_MemoryFile", block: bytes) -> "seal.Ciphertext":
+    def _load(self, file: MemoryFile, block: bytes) -> "seal.Ciphertext":
         cipher = seal.Ciphertext()
         with _refusal("a ciphertext under these parameters"):
             file.load(cipher, _context(self.parameters), block)
@@ -316,41 +315,8 @@ class Bfv:
 
 def generate_key(parameters: Parameters) -> bytes:
     """Return a fresh secret key; it never touches a disk where the system has memory files."""
-    with _MemoryFile() as file:
+    with MemoryFile() as file:
         return file.save(seal.KeyGenerator(_context(parameters)).secret_key())
-
-
-class _MemoryFile:
-    """A file without a place on disk, because SEAL reads and writes nothing but paths."""
-
-    def __enter__(self) -> Self:
-        self._on_disk = not (hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir())
-        if self._on_disk:
-            self._descriptor, self._path = tempfile.mkstemp()
-        else:
-            self._descriptor = os.memfd_create("seal")
-            self._path = f"/proc/self/fd/{self._descriptor}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-        if self._on_disk:
-            Path(self._path).unlink()
-
-    def save(self, thing: "seal.Ciphertext | seal.SecretKey") -> bytes:
-        thing.save(self._path)
-        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
-
-    def load(
-        self,
-        thing: "seal.Ciphertext | seal.SecretKey",
-        context: "seal.SEALContext",
-        blob: bytes,
-    ) -> None:
-        os.pwrite(self._descriptor, blob, 0)
-        # Without this a shorter block would be completed by the end of the one before.
-        os.ftruncate(self._descriptor, len(blob))
-        thing.load(context, self._path)
 
 
 def _refuse_noise(decryptor: "seal.Decryptor", cipher: "seal.Ciphertext") -> None:
@@ -389,7 +355,7 @@ def _load_key(parameters: Parameters, secret_key: bytes) -> "seal.SecretKey":
     if len(secret_key) > limit:
         raise EncryptionError(f"expected a key of at most {limit} bytes, found {len(secret_key)}")
     key = seal.SecretKey()
-    with _MemoryFile() as file, _refusal("a secret key for these parameters"):
+    with MemoryFile() as file, _refusal("a secret key for these parameters"):
         file.load(key, _context(parameters), secret_key)
     return key
 
@@ -429,52 +395,6 @@ def _centred(residues: NDArray[np.int64], plain_modulus: int) -> NDArray[np.int6
     return np.where(residues > plain_modulus // 2, residues - plain_modulus, residues)
 
 
-def _pack(blocks: list[bytes], parameters: Parameters) -> bytes:
-    body: bytes = msgpack.packb(blocks)
-    return _digest(body, parameters) + body
-
-
-def _block_count(ciphertext: bytes) -> int:
-    reader = msgpack.Unpacker()
-    reader.feed(memoryview(ciphertext)[_DIGEST_BYTES:][:5])
-    try:
-        return int(reader.read_array_header())
-    except (ValueError, msgpack.OutOfData):
-        raise EncryptionError(
-            "expected a ciphertext, found something else; ask for it again"
-        ) from None
-
-
-def _unpack(ciphertext: bytes, parameters: Parameters, count: int) -> list[bytes]:
-    # Random coefficients of more than eight bits do not shrink below a byte each.
-    least_bytes = _DIGEST_BYTES + count * parameters.degree
-    most_bytes = _DIGEST_BYTES + 5 + count * (5 + _largest_block_bytes(parameters))
-    if not least_bytes <= len(ciphertext) <= most_bytes:
-        raise EncryptionError(
-            f"expected {least_bytes} to {most_bytes} bytes for {count} blocks, "
-            f"found {len(ciphertext)}; refuse the sender"
-        )
-    body = memoryview(ciphertext)[_DIGEST_BYTES:]
-    if _digest(body, parameters) != ciphertext[:_DIGEST_BYTES]:
-        raise EncryptionError(
-            "expected an intact ciphertext under these parameters, found another digest; "
-            "ask for it again"
-        )
-    try:
-        blocks = msgpack.unpackb(body, max_array_len=count)
-    except (ValueError, TypeError):
-        blocks = None
-    if not isinstance(blocks, list) or [type(b) for b in blocks] != [bytes] * count:
-        raise EncryptionError(f"expected {count} blocks, found others; refuse the sender")
-    return blocks
-
-
 def _largest_block_bytes(parameters: Parameters) -> int:
     # Two polynomials of 64-bit words, and room for what SEAL writes around them.
     return 16 * parameters.degree + 1024
-
-
-def _digest(body: bytes | memoryview, parameters: Parameters) -> bytes:
-    digest = hashlib.sha256(f"mesh_fl/bfv\0{parameters}\0".encode())
-    digest.update(body)
-    return digest.digest()

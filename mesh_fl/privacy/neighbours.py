@@ -65,7 +65,8 @@ def choose(members: int, colluders: int, dropping: float = 0.3) -> Graph:
        counterclockwise at a last member w. Neither the k/2 places behind v nor those before w hold
        a member of R, and the two stretches are disjoint, for the rest of R lies between. So v has t
        shares given only if t - k/2 colluders stand in the one, and w if as many stand in the other:
-       2t <= k + T, a contradiction. Hence the honest survivors open as a whole or not at all.
+       2t <= k + T, a contradiction. Hence the honest survivors open as a whole or not at all, as
+       they do in a complete graph.
        (Bell et al. have this with probability 1 - 2^-sigma over the drawn order, section 3, for
        drops that do not depend on it; here it follows from the threshold.) It takes survivors on
        which all honest members agree: `mesh_fl.privacy.robust`.

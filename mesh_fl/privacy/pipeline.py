@@ -30,6 +30,9 @@ class Cipher(Protocol):
     def add(self, ciphertexts: Sequence[bytes], size: int) -> bytes:
         """Add encrypted vectors of a known length without opening them."""
 
+    def add_plain(self, ciphertext: bytes, values: NDArray[np.int64]) -> bytes:
+        """Add a public vector to an encrypted one without opening it."""
+
     def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
         """Open a vector of a known length."""
 
@@ -129,9 +132,12 @@ def add(sealed: Sequence[Sealed], release: Release, cipher: Cipher) -> bytes:
     return cipher.add([one.ciphertext for one in sealed], slots_of(release))
 
 
-def open_sum(
-    encrypted: bytes, release: Release, cipher: Cipher, members: int
-) -> NDArray[np.int64]:
+def unmask(encrypted: bytes, masks: NDArray[np.int64], cipher: Cipher, modulus: int) -> bytes:
+    """Take masks off a sum that stays encrypted: what is left of members who dropped out."""
+    return cipher.add_plain(encrypted, -masks % modulus)
+
+
+def open_sum(encrypted: bytes, release: Release, cipher: Cipher, members: int) -> NDArray[np.int64]:
     """Open an encrypted sum into its noised integers.
 
     Raises

@@ -163,6 +163,11 @@ class Attempt:
         self._due = "receive"
         return {peer: self._seal(peer, of_key + of_seed) for peer, of_key, of_seed in shares}
 
+    @property
+    def circle(self) -> Circle | None:
+        """What all who take part know; None until we dealt."""
+        return self._circle
+
     def receive(self, dealt: Mapping[str, bytes], dealers: Collection[str]) -> None:
         """Take the shares that neighbours dealt to us.
 

@@ -10,17 +10,7 @@ from flwr.serverapp import Grid
 from mesh_fl.card import Card
 from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
-from mesh_fl.messages import (
-    Ask,
-    Convene,
-    Enrol,
-    MakeKey,
-    Refusal,
-    ToMember,
-    ToServer,
-    decode,
-    encode,
-)
+from mesh_fl.messages import Refusal, ToMember, ToServer, decode, encode
 from mesh_fl.roster import Roster
 from mesh_fl.server.members import Members
 from mesh_fl.server.superlink import SuperLink
@@ -113,7 +103,7 @@ class FlowerExchange:
             answer = decode(blob)
         except ProtocolError:
             return NO_ANSWER
-        return NO_ANSWER if isinstance(answer, Enrol | Convene | MakeKey | Ask) else answer
+        return answer if isinstance(answer, ToServer) else NO_ANSWER
 
     def _follow(self) -> Mapping[str, Card]:
         """Let in whom the operator added since, and out whom it removed; return who is in."""

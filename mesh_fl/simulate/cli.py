@@ -71,7 +71,12 @@ def cost(
     ] = 10_000,
     members: Annotated[int, typer.Option(help="Of the network.", min=2, max=1000)] = 20,
     epsilon: Annotated[float, typer.Option(help="Of the plan that sets the noise.")] = 0.1,
-    records: Annotated[int, typer.Option(help="Of each member.", min=1, max=1_000_000_000)] = 1000,
+    records: Annotated[
+        int,
+        typer.Option(
+            help="Of each member; clipping is timed on some and scaled up.", min=1, max=10**9
+        ),
+    ] = 1000,
     packed: Annotated[
         bool,
         typer.Option("--packed/--one-per-slot", help="Share slots where that saves bytes."),

@@ -15,7 +15,6 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from rich.status import Status
 
 from mesh_fl.errors import EncryptionError, PlanError
 from mesh_fl.privacy.clipping import sum_rows
@@ -34,6 +33,10 @@ _FEW_PARAMETERS = 100_000
 _TIMED_ENTRIES = 1 << 22
 
 Figures = dict[str, int | float]
+
+
+def _ignore(_: str) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Clock:
         Given the name of each stage that begins.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None] = _ignore) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._tell = tell
         self._stage, self._since = "", time.process_time()
@@ -114,7 +117,7 @@ class _Watched(Bfv):
             return super().decrypt(ciphertext, size)
 
 
-def measure(setting: Setting, tell: Callable[[str], None] = lambda _: None) -> Figures:
+def measure(setting: Setting, tell: Callable[[str], None] = _ignore) -> Figures:
     """Protect a round in our way and in NVIDIA FLARE's, and return what that took.
 
     Parameters
@@ -143,9 +146,7 @@ def measure(setting: Setting, tell: Callable[[str], None] = lambda _: None) -> F
         clock = Clock(tell)
         sizes = _measure_ours(setting, release, parameters, clock)
         sizes |= _measure_flare(setting, clock)
-        laps.append(
-            {f"{stage}_s": spent for stage, spent in clock.seconds.items() if stage} | sizes
-        )
+        laps.append({**{f"{stage}_s": s for stage, s in clock.seconds.items() if stage}, **sizes})
     terms: Figures = {
         "parameters": setting.parameters,
         "members": setting.members,
@@ -164,14 +165,14 @@ def measure(setting: Setting, tell: Callable[[str], None] = lambda _: None) -> F
 
 def show(setting: Setting, as_json: bool) -> None:
     """Measure, and print a table or JSON."""
-    with Status("", console=ERROR) as status:
+    with ERROR.status("") as status:
         found = measure(setting, lambda stage: status.update(stage.replace("_", ": ")))
     if as_json:
         show_json(found)
         return
     title = (
-        f"{setting.parameters} parameters, {setting.members} members, {found['packing']} a slot of "
-        f"{found['plain_modulus_bits']} bits, epsilon {setting.epsilon:g}"
+        f"{setting.parameters} parameters, {setting.members} members, epsilon {setting.epsilon:g}, "
+        f"values in a slot of {found['plain_modulus_bits']} bits: {found['packing']}"
     )
     rows = [(text, *_cells(found, name)) for name, text in _EXPLAINED.items()]
     show_table(title, ("", "ours", "FLARE", "ratio"), rows)
@@ -227,7 +228,7 @@ def _plan(setting: Setting) -> Plan:
         )
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise PlanError(f"no plan is possible for {setting}: {told}") from None
+        raise PlanError(f"expected a possible plan, found {told}") from None
     return plan.calibrate()
 
 
@@ -242,7 +243,7 @@ def _measure_ours(
         noise = discrete_gaussian(release.share, release.dimension, SystemSource())
     upload = _seal(summed + noise, release, cipher, clock, setting.members - 1)
     # Masks of copies would not cancel, so what is added has none; adding takes as long.
-    sealed = Sealed(ciphertext=_seal(summed, release, cipher, Clock(_ignore), 0))
+    sealed = Sealed(ciphertext=_seal(summed, release, cipher, Clock(), 0))
     with clock("add"):
         total = add([sealed] * setting.members, release, Bfv(parameters))
     with clock("unmask"):
@@ -298,7 +299,3 @@ def _figures(laps: list[Figures], setting: Setting) -> Figures:
         name = f"{short}_per_parameter" if "bytes" in short else f"{short}_s"
         found[f"ratio_{short}"] = found[name] / found[f"flare_{name}"]
     return found
-
-
-def _ignore(_: str) -> None:
-    return None

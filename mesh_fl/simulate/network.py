@@ -48,6 +48,10 @@ class Clear:
         total = np.sum(vectors, axis=0, dtype=np.int64) % self._modulus
         return total.astype("<i8").tobytes()
 
+    def add_plain(self, ciphertext: bytes, values: NDArray[np.int64]) -> bytes:
+        """Add a public vector modulo t."""
+        return self.add([ciphertext, self.encrypt(values)], len(values))
+
     def decrypt(self, ciphertext: bytes, size: int) -> NDArray[np.int64]:
         """Return the values, centred."""
         residues = np.frombuffer(ciphertext, dtype="<i8") % self._modulus
@@ -235,6 +239,7 @@ def simulate(
         founders.operator,
         quorum=len(people),
         make_cipher=make_cipher,
+        masked=encrypted,
     )
     for member in people.values():
         member.on_error = _raise_agent_errors

@@ -61,7 +61,7 @@ def test_an_unregistered_key_is_told_what_to_do(start_server, start_member, reve
     error = member.ended(10)
     assert isinstance(error, NetworkError)
     assert "does not know our key" in str(error)
-    assert "mesh-server members add" in str(error)
+    assert "mesh-server members propose" in str(error)
 
 
 def test_a_member_added_in_time_gets_in(start_server, start_member, reverser, key, monkeypatch):

@@ -17,6 +17,7 @@ def make_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         networks[-1].make_server()
         for number in range(members):
             networks[-1].make_member(f"msp-{number}")
+        networks[-1].found()
         return networks[-1]
 
     yield make

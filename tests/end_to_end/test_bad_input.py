@@ -167,21 +167,21 @@ def test_wrong_settings_are_named(pristine, home, command, old, new, message):
     assert message in refused(pristine, CLIENT, *command, home)
 
 
-@pytest.mark.parametrize("name", ["identity.key", "sealing.key"])
+@pytest.mark.parametrize("name", ["identity.key", "signing.key"])
 def test_another_members_key_is_refused(pristine, home, name):
     shutil.copy(pristine.home("msp-1") / name, home / name)
     message = refused(pristine, CLIENT, "start", home)
     assert f"{name} is not the one that card.json was made for" in message
 
 
-@pytest.mark.parametrize("name", ["identity.key", "sealing.key", "ledger.key"])
+@pytest.mark.parametrize("name", ["identity.key", "signing.key", "ledger.key"])
 def test_a_key_that_others_can_read_is_refused(pristine, home, name):
     (home / name).chmod(0o644)
     assert f"chmod 600 {home / name}" in refused(pristine, CLIENT, "start", home)
     assert stat.S_IMODE((home / name).stat().st_mode) == 0o644
 
 
-@pytest.mark.parametrize("name", ["identity.key", "sealing.key"])
+@pytest.mark.parametrize("name", ["identity.key", "signing.key"])
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"-----BEGIN PRIVATE KEY-----\nAA==\n"])
 def test_a_damaged_key_is_refused(pristine, home, name, content):
     (home / name).write_bytes(content)
@@ -189,20 +189,20 @@ def test_a_damaged_key_is_refused(pristine, home, name, content):
     assert str(home / name) in message
 
 
-@pytest.mark.parametrize("name", ["identity.key", "sealing.key", "ledger.key", "card.json"])
+@pytest.mark.parametrize("name", ["identity.key", "signing.key", "ledger.key", "card.json"])
 def test_a_missing_file_is_named(pristine, home, name):
     (home / name).unlink()
     assert str(home / name) in refused(pristine, CLIENT, "start", home)
 
 
 def test_keys_of_the_wrong_kind_are_refused(pristine, home):
-    identity, sealing = home / "identity.key", home / "sealing.key"
-    one, other = identity.read_bytes(), sealing.read_bytes()
+    identity, signing = home / "identity.key", home / "signing.key"
+    one, other = identity.read_bytes(), signing.read_bytes()
     identity.write_bytes(other)
     assert "expected an EC P-384 key" in refused(pristine, CLIENT, "start", home)
     identity.write_bytes(one)
-    sealing.write_bytes(one)
-    assert "expected an X25519 key" in refused(pristine, CLIENT, "start", home)
+    signing.write_bytes(one)
+    assert "expected an Ed25519 key" in refused(pristine, CLIENT, "start", home)
 
 
 def test_another_name_than_the_cards_is_refused(pristine, home):
@@ -267,13 +267,38 @@ def test_one_key_under_two_names_is_refused(pristine, home, server):
     (home / "card.json").unlink()
     edit(home / "client.toml", 'name = "msp-0"', 'name = "alias"')
     pristine.call(CLIENT, "card", home, "--cap", "64")
-    message = refused(pristine, SERVER, "members", "add", server, home / "card.json")
-    assert "alias has the same key as msp-0" in message
+    words = ["members", "propose", server, home / "card.json", "-o", server / "entry.json"]
+    assert "alias has the same key as msp-0" in refused(pristine, SERVER, *words)
 
 
 def test_an_unknown_member_cannot_be_removed(pristine, server):
     message = refused(pristine, SERVER, "members", "remove", server, "msp-7")
     assert "registered: msp-0, msp-1, msp-2" in message
+
+
+@pytest.mark.parametrize("command", ["plan", "start"])
+def test_a_network_without_a_roster_is_told_to_found_it(pristine, server, command):
+    (server / "roster.json").unlink()
+    message = refused(pristine, SERVER, command, server)
+    assert f"mesh-server members found {server} CARD..." in message
+
+
+@pytest.mark.parametrize("command", ["plan", "start"])
+def test_a_roster_edited_by_hand_is_refused_by_the_server(pristine, server, command):
+    edit(server / "roster.json", '"cap":64', '"cap":65')
+    message = refused(pristine, SERVER, command, server)
+    assert "entry 0 of the roster: the card of msp-0 was changed" in message
+
+
+def test_a_roster_edited_by_hand_is_refused_by_the_client(pristine, home):
+    edit(home / "roster.json", '"cap":64', '"cap":65')
+    assert "entry 0 of the roster" in refused_start(pristine, home)
+
+
+def test_a_client_without_a_roster_is_told_to_trust_one(pristine, home):
+    (home / "roster.json").unlink()
+    message = refused_start(pristine, home)
+    assert f"mesh-client members trust {home} roster.json" in message
 
 
 @pytest.mark.parametrize("command", ["plan", "start"])
@@ -375,6 +400,7 @@ def test_an_expired_certificate_is_refused_by_the_client(network, authority):
     shutil.copy(authority.ca, network.server / "ca.crt")
     for number in range(3):
         network.make_member(f"msp-{number}")
+    network.found()
     yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     long_ago = yesterday - datetime.timedelta(days=9)
     for file, name in zip(
@@ -399,6 +425,7 @@ def test_a_renewed_certificate_is_accepted(network):
     assert (network.server / "ca.crt").read_bytes() == authority
     for number in (1, 2):
         network.make_member(f"msp-{number}")
+    network.found()
     network.start_server().await_event("listening")
     client = network.start_member("msp-0")
     assert client.await_event("connection")["text"].startswith("connected to")
@@ -433,7 +460,9 @@ def test_commands_say_so_when_nobody_answers(pristine, home, server):
 
 def test_without_a_server_a_client_keeps_trying_and_serves(network):
     network.make_server()
-    network.make_member("msp-0", register=False)
+    for number in range(3):
+        network.make_member(f"msp-{number}")
+    network.found()
     client = network.start_member("msp-0")
     said = client.await_event("connection")["text"]
     assert "does not answer (connection refused); trying again in" in said

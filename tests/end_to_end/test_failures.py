@@ -171,8 +171,8 @@ def test_a_copied_home_is_refused_and_the_first_client_goes_on(settled):
 def test_an_unregistered_client_is_told_what_to_do(settled):
     _, clients = settled
     text = refusal(clients["stranger"])
-    assert "does not know our key" in text
-    assert "mesh-server members add" in text
+    assert "has no roster" in text
+    assert "mesh-client members trust" in text
 
 
 def test_a_removed_member_is_shut_out_and_may_come_back(settled):
@@ -181,7 +181,7 @@ def test_a_removed_member_is_shut_out_and_may_come_back(settled):
     assert "has removed us" in refusal(clients["msp-2"])
     status = network.call("mesh-server", "members", "list", network.server)
     assert "msp-2" not in status
-    network.call("mesh-server", "members", "add", network.server, network.home("msp-2/card.json"))
+    network.join("msp-2")
     back = network.start_member("msp-2")
     back.await_event("connection", text_with="connected to")
     assert network.await_model("msp-2", 1)["adapted"]
@@ -200,9 +200,7 @@ def test_training_goes_on_without_removed_members_while_enough_are_left(make_net
     short = "only 2 members can take part, the plan needs 3"
     waiting = server.await_event("waiting", text_with=short)
     assert "waits for members to come back" in waiting["text"]
-    network.call(
-        "mesh-server", "members", "add", network.server, network.home("msp-0") / "card.json"
-    )
+    network.join("msp-0")
     network.start_member("msp-0")
     server.await_event("round", done=waiting["step"] + 1)
     server.stop()

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh_fl.errors import EncryptionError, PlanError
-from mesh_fl.privacy import encryption
+from mesh_fl.privacy import encryption, framing
 from mesh_fl.privacy.encryption import Bfv, Parameters, generate_key
+from mesh_fl.privacy.memory_file import MemoryFile
 
 PARAMETERS = Parameters.for_range(2**33, 20, size=10)
 KEY = generate_key(PARAMETERS)
@@ -415,7 +416,7 @@ def test_a_cut_block_is_not_completed_by_the_block_before(kept: int) -> None:
 
 
 def test_oversized_blob_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(encryption, "_digest")
+    monkeypatch.delattr(framing, "_digest")
     with pytest.raises(EncryptionError, match="bytes for 1 blocks"):
         MEMBER.decrypt(sealed_again(msgpack.packb([b"\0" * 10**6])), 9)
 
@@ -445,7 +446,7 @@ def test_ciphertext_of_other_parameters_is_refused() -> None:
 
 def test_ciphertext_that_cancels_the_randomness_is_refused() -> None:
     context = encryption._context(PARAMETERS)
-    with encryption._MemoryFile() as file:
+    with MemoryFile() as file:
         cipher = seal.Ciphertext()
         file.load(cipher, context, block_of(CIPHERTEXT))
         seal.Evaluator(context).negate_inplace(cipher)
@@ -456,7 +457,7 @@ def test_ciphertext_that_cancels_the_randomness_is_refused() -> None:
 
 def test_ciphertext_of_three_polynomials_is_refused() -> None:
     context = encryption._context(PARAMETERS)
-    with encryption._MemoryFile() as file:
+    with MemoryFile() as file:
         cipher = seal.Ciphertext()
         file.load(cipher, context, block_of(CIPHERTEXT))
         cipher.resize(context, 3)

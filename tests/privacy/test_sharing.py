@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mesh_fl.errors import EncryptionError
 from mesh_fl.privacy import sharing
-from mesh_fl.privacy.sharing import MOST_TRIES, PRIME, combine, rebuild, split
+from mesh_fl.privacy.sharing import MOST_TRIES, PRIME, Rebuilt, combine, rebuild, split
 
 SECRETS = st.integers(0, PRIME - 1).map(lambda number: number.to_bytes(32, "big"))
 
@@ -140,7 +140,7 @@ def test_one_wrong_share_is_got_over_and_found(
 def test_a_malformed_share_is_a_wrong_one() -> None:
     secret = secrets.token_bytes(32)
     shares = numbered(split(secret, 3, 5)) | {2: b"", 4: b"\xff" * 32}
-    assert rebuild(shares, 3, lambda one: one == secret) == (secret, {2, 4})
+    assert rebuild(shares, 3, lambda one: one == secret) == Rebuilt(secret, frozenset({2, 4}))
     with pytest.raises(EncryptionError, match="found 2"):
         rebuild(shares | {1: b""}, 3, lambda one: one == secret)
 
@@ -150,7 +150,7 @@ def test_several_wrong_shares_are_got_over() -> None:
     shares = numbered(split(secret, 5, 12))
     for number in (1, 4, 9):
         shares[number] = secrets.token_bytes(32)
-    assert rebuild(shares, 5, lambda one: one == secret) == (secret, {1, 4, 9})
+    assert rebuild(shares, 5, lambda one: one == secret) == Rebuilt(secret, frozenset({1, 4, 9}))
 
 
 @pytest.mark.parametrize("spare", [0, 1, 3, 10])

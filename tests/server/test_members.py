@@ -3,6 +3,7 @@ import json
 import stat
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import new_key
@@ -335,6 +336,32 @@ def test_nobody_approves_without_being_asked(trusted):
     words = ["members", "approve", trusted.home("ash"), entry]
     assert "answer it by --yes" in trusted.refused(client, *words, told="y\n")
     assert entry.read_bytes() == before
+
+
+@pytest.fixture
+def at_a_terminal(monkeypatch):
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("mesh_fl.client.members.sys", terminal)
+
+
+def test_a_member_is_asked_before_it_approves(trusted, at_a_terminal):
+    entry = trusted.folder / "entry.json"
+    trusted.operator("propose", trusted.card("fir"), "-o", entry)
+    words = ["members", "approve", trusted.home("ash"), entry]
+    assert "nothing was changed" in trusted.refused(client, *words, told="n\n")
+    assert Entry.read(entry).signatures == {}
+    shown = trusted._done(trusted.run(client, *words, told="y\n"))
+    assert Home(trusted.home("fir")).card.fingerprint in shown
+    assert set(Entry.read(entry).signatures) == {"ash"}
+
+
+def test_a_member_is_asked_before_it_trusts(network, at_a_terminal):
+    network.operator("found", *(network.card(name) for name in NAMES))
+    words = ["members", "trust", network.home("ash"), network.server / FILE]
+    assert "nothing was changed" in network.refused(client, *words, told="n\n")
+    assert not Home(network.home("ash")).has_roster
+    shown = network._done(network.run(client, *words, told="y\n"))
+    assert Home(network.home("ash")).roster().fingerprint in shown
 
 
 def test_members_remove_without_the_operator(trusted):

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,8 +73,8 @@ class Deployment:
         self.ports = dict(zip(names, free[2:], strict=True))
         settings = SERVER_TOML.format(port=free[0], status_port=free[1], members=len(names))
         (server / "server.toml").write_text(settings + AGENT_TOML)
-        for name in names:
-            self._set_up_member(name, free[0])
+        with ThreadPoolExecutor() as at_once:
+            list(at_once.map(partial(self._set_up_member, server_port=free[0]), names))
         self._found(names)
         return self
 
@@ -164,8 +165,9 @@ class Deployment:
         cards = [str(self.home(name) / "card.json") for name in names]
         founded = json.loads(call(SERVER, ["members", "found", str(server), *cards, "--json"]))
         trust = [str(server / "roster.json"), "--fingerprint", founded["fingerprint"]]
-        for name in names:
-            call(CLIENT, ["members", "trust", str(self.home(name)), *trust])
+        with ThreadPoolExecutor() as at_once:
+            calls = (["members", "trust", str(self.home(name)), *trust] for name in names)
+            list(at_once.map(partial(call, CLIENT), calls))
 
     def _set_up_member(self, name: str, server_port: int) -> None:
         home, customers = self.home(name), self.split.members[name]
