@@ -155,7 +155,10 @@ class Training:
             self._have_opened(self.enrolment.ready())
             return
         self.enrolment.follow_roster()
-        behind = tuple(n for n in self.enrolment.ready() if n not in self._closed)
+        ready = self.enrolment.ready()
+        behind = set(ready) - self._closed
+        if self.checkpoint.pending is None and not behind <= set(self._within_epoch(behind)):
+            self.epochs.begin(ready)  # whoever missed the last epoch could open nothing
         present = self._within_epoch(behind)
         if not present:
             time.sleep(self.poll_s)

@@ -108,6 +108,7 @@ class TestKilledMember:
             network = Network(PLAN)
             fuse = network.homes[name].rearm(at, after)
             training = network.run()
+            training.close()
             check_invariants(network, training)
             assert training.checkpoint.status == "finished"
             assert training.checkpoint.attempt <= 4

@@ -4,7 +4,6 @@ Shamir 1979, "How to Share a Secret", over the largest prime field that fits int
 """
 
 import math
-import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -144,8 +143,7 @@ def _choices(numbers: Sequence[int], threshold: int) -> Iterator[Sequence[int]]:
     for start in starts:
         yield [numbers[(start + i) % len(numbers)] for i in range(threshold)]
     for _ in range(MOST_TRIES - 1 - len(starts)):
-        # Which shares are tried is no secret.
-        yield random.sample(numbers, threshold)
+        yield secrets.SystemRandom().sample(numbers, threshold)
 
 
 def _value(polynomial: Sequence[int], at: int) -> bytes:

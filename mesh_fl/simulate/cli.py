@@ -85,7 +85,7 @@ def cost(
 ) -> None:
     """Measure what it costs to protect one round, beside the way of NVIDIA FLARE.
 
-    A million parameters take half a minute and 1 GB of memory.
+    A million parameters take half a minute and 0.4 GB of memory.
 
     Example: mesh-sim cost --parameters 1000000 --members 20 --one-per-slot
     """

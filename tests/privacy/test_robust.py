@@ -534,7 +534,19 @@ def test_wrong_shares_are_got_over_and_their_holder_is_named() -> None:
     run.revealed[evil] = garbled(run.revealed[evil])
     found = run.correction()
     assert np.array_equal(run.less(found.residues), run.expected())
-    assert found.wrong.keys() == {evil}
+    # From the second secret on its shares are not needed any more.
+    assert found.wrong == {evil: 1}
+
+
+def test_a_wrong_share_of_a_key_is_got_over() -> None:
+    run = Run(40, terms(20), tenth(5)).whole()
+    for name, shares in run.revealed.items():
+        gone = [one for one in shares.keys if run.circle.neighbours[one][0] == name]
+        bad = dict.fromkeys(gone, b"\1" * 32)
+        run.revealed[name] = Revealed(seeds=shares.seeds, keys=shares.keys | bad)
+    found = run.correction()
+    assert np.array_equal(run.less(found.residues), run.expected())
+    assert found.wrong
 
 
 def test_too_many_wrong_shares_are_noticed() -> None:
