@@ -180,10 +180,14 @@ def settle(ask: Ask, replies: Mapping[str, Reply], plan: Plan) -> Opening:
     if ask.pending is None:
         return Opening()
     votes = Counter(reply.account.model for reply in replies.values())
-    ranked = [*votes.most_common(2), ("", 0)]
+    if not votes:
+        return Opening()
+    ranked = [*votes.most_common(2), ("", 0), ("", 0)]
     (model, most), (_, second) = ranked[0], ranked[1]
     if most <= plan.colluders or most == second:
-        return Opening(dissenters=tuple(replies) if len(votes) > 1 else ())
+        silent = len(ask.call.cohort) - len(replies)
+        split = len(votes) > 1 and most + silent <= max(plan.colluders, second)
+        return Opening(dissenters=tuple(replies) if split else ())
     agreed = {name: one for name, one in replies.items() if one.account.model == model}
     return Opening(
         model=model,

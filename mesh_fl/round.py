@@ -147,7 +147,12 @@ def rows_of(kind: Kind, seat: Seat) -> Rows:
 def fits(reply: Reply, ask: Ask, name: str, plan: Plan, key: bytes) -> bool:
     """Tell whether a reply holds all that an ask wanted of a member, signed and in its place."""
     account, call, opened = reply.account, ask.call, reply.opened
-    if account.by != name or account.call != call.digest or not account.verifies(key):
+    terms = (account.by, account.training, account.plan, account.step, account.attempt)
+    if terms != (name, call.training, call.plan, call.step, call.attempt):
+        return False
+    if (account.call, account.operator) != (call.digest, call.signature):
+        return False
+    if not account.verifies(key):
         return False
     if account.sealed != (sha256(reply.sealed.ciphertext) if reply.sealed else ""):
         return False

@@ -41,8 +41,8 @@ class Statement(BaseModel):
 
     def signed(self, key: Ed25519PrivateKey) -> Self:
         """Return a copy that carries our signature."""
-        # Not `model_copy`, which would take along a digest that was computed before.
-        fields = {**dict(self), "signature": ""}
+        # Neither `model_copy` nor `dict`, which would take along a digest that was computed before.
+        fields = {**{name: getattr(self, name) for name in type(self).model_fields}, "signature": ""}
         digest = type(self)(**fields).digest
         return type(self)(**{**fields, "signature": sign(key, self.tag, digest)})
 

@@ -100,8 +100,11 @@ class TestKilledServer:
 
 
 class TestKilledMember:
-    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("name", ["ash", "elm"])
+    @pytest.mark.parametrize(
+        ("name", "after"),
+        [("ash", True), ("birch", False), ("elm", False), ("elm", True)],
+        ids=["maker-after", "second-maker-before", "before", "after"],
+    )
     def test_killed_at_every_write(self, name: str, after: bool) -> None:
         """ash makes the first epoch's key, birch the second's; elm is handed both."""
         for at in itertools.count(1):

@@ -110,12 +110,15 @@ class Founders:
         Signs calls.
     signing : dict of str to Ed25519PrivateKey
         Each member's.
+    identities : dict of str to EllipticCurvePrivateKey
+        Who connects, in a deployment.
     roster : Roster
         All of them.
     """
 
     operator: Ed25519PrivateKey
     signing: Mapping[str, Ed25519PrivateKey]
+    identities: Mapping[str, ec.EllipticCurvePrivateKey]
     roster: Roster
 
     @classmethod
@@ -123,11 +126,12 @@ class Founders:
         """Make keys and found a network."""
         operator = Ed25519PrivateKey.generate()
         signing = {name: Ed25519PrivateKey.generate() for name in caps}
+        identities = {name: ec.generate_private_key(ec.SECP384R1()) for name in caps}
         cards = [
-            Card.make(name, cap, ec.generate_private_key(ec.SECP384R1()), signing[name])
-            for name, cap in caps.items()
+            Card.make(name, cap, identities[name], signing[name]) for name, cap in caps.items()
         ]
-        return cls(operator, signing, Roster.found("simulated", operator, colluders, cards))
+        roster = Roster.found("simulated", operator, colluders, cards)
+        return cls(operator, signing, identities, roster)
 
 
 def member_of(

@@ -38,7 +38,7 @@ def interrupt(network, server, number, moment, done):
     server.await_event(moment, done=done)
     server.signal(number)
     status = server.ended()
-    assert status == (-KILLED if number == KILLED else 0)
+    assert status == (-KILLED if number == KILLED else 0), server.err
     return network.start_server()
 
 

@@ -5,10 +5,8 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import new_key
 
 from mesh_fl.agents.health import ClientHealth, Feature
-from mesh_fl.card import Card
 from mesh_fl.client.app import make_app
 from mesh_fl.client.supernode import serve_node
 from mesh_fl.planning import make_plan
@@ -18,8 +16,9 @@ from mesh_fl.round import respond
 from mesh_fl.server.app import make_app as make_server_app
 from mesh_fl.server.exchange import FlowerExchange
 from mesh_fl.server.members import Members
-from mesh_fl.simulate.network import LocalExchange, member_of
+from mesh_fl.simulate.network import Founders, LocalExchange, member_of
 from mesh_fl.state import load_state
+from mesh_fl.store import write_durably
 from mesh_fl.training import Training, begin
 
 NAMES = ("msp-a", "msp-b", "msp-c", "msp-d")
@@ -43,6 +42,9 @@ PLAN = make_plan(
 )
 
 
+FOUNDERS = Founders.of(PLAN.caps, PLAN.colluders)
+
+
 def people(seed=7):
     """Give members with the same data and, by their seeds, the same noise each time."""
     policy = Policy(epsilon=PLAN.epsilon, delta=PLAN.delta, survivors=3, colluders=1)
@@ -51,13 +53,13 @@ def people(seed=7):
         random = np.random.default_rng(number)
         x, y = random.uniform(-1, 1, (size, 3)), random.integers(0, 2, size).astype(float)
         source = SeededSource(1000 * seed + number)
-        found[name] = member_of(name, AGENT, {"x": x, "y": y}, policy, source)
+        found[name] = member_of(name, AGENT, {"x": x, "y": y}, policy, source, FOUNDERS)
     return found
 
 
 def in_process(seed=7):
-    training = Training(AGENT, begin(AGENT, PLAN), LocalExchange(people(seed)), {}, quorum=4)
-    return training.run()
+    exchange = LocalExchange(people(seed), FOUNDERS.roster)
+    return Training(AGENT, begin(AGENT, PLAN), exchange, {}, FOUNDERS.operator, quorum=4).run()
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +71,12 @@ def alone():
 def over_flower(start_server, tmp_path, authority):
     """Train over TLS with a thread for each member."""
     link, members = start_server(), Members(tmp_path)
+    write_durably(tmp_path / "roster.json", FOUNDERS.roster.dumps())
     exchange = FlowerExchange(link, members)
     stopped, threads, said = threading.Event(), [], []
     found = people()
     for name, member in found.items():
-        key = new_key()
-        members.add(Card.make(name, 64, key, member.sealing_key))
+        key = FOUNDERS.identities[name]
         answer = functools.partial(respond, member=member)
         serve = functools.partial(
             serve_node,
@@ -86,10 +88,12 @@ def over_flower(start_server, tmp_path, authority):
             on_state=said.append,
         )
         threads.append(threading.Thread(target=serve, daemon=True))
-    exchange.members()
+    exchange.roster()
     for thread in threads:
         thread.start()
-    training = Training(AGENT, begin(AGENT, PLAN), exchange, {}, timeout_s=60, quorum=4)
+    training = Training(
+        AGENT, begin(AGENT, PLAN), exchange, {}, FOUNDERS.operator, timeout_s=60, quorum=4
+    )
     link.run(make_server_app(training))
     yield training.checkpoint, found, exchange
     stopped.set()

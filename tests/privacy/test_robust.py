@@ -182,10 +182,8 @@ def test_too_few_members_are_refused_at_every_step() -> None:
         run.attempts["member 0"].deal(few)
     run.attempts["member 0"] = Attempt("member 0", IDENTITIES["member 0"], ROSTER, run.terms)
     run.advertise().deal()
-    ours = run.circle.neighbours["member 0"]
-    dealers = [n for n in run.sealed if n == "member 0" or n not in ours[:2]][:14]
     with pytest.raises(EncryptionError, match="at least 15 members, found 14"):
-        run.attempts["member 0"].receive({}, ["member 0", *dealers[-13:]])
+        run.attempts["member 0"].receive(run.dealt_to("member 0"), list(run.sealed)[:14])
     run.sealed.pop("member 0")
     run.hide()
     with pytest.raises(EncryptionError, match="at least 15 members, found 14"):
@@ -496,8 +494,11 @@ def test_keys_that_are_not_signed_for_this_attempt_are_refused() -> None:
         with pytest.raises(EncryptionError, match="that member 3 signed"):
             run.attempts[name].deal(run.advertised | {"member 3": bad})
     stranger = Attempt("nobody", IDENTITIES["member 99"], ROSTER, run.terms).advertise()
+    more = run.advertised | {"nobody": stranger}
+    peers = Circle.of(more, run.terms).neighbours["nobody"]
+    near = next(name for name in peers if name in list(run.attempts)[3:])
     with pytest.raises(EncryptionError, match="that nobody signed"):
-        run.attempts["member 4"].deal(run.advertised | {"nobody": stranger})
+        run.attempts[near].deal(more)
 
 
 def test_our_own_keys_have_to_be_there() -> None:

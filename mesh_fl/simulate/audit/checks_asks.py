@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mesh_fl.errors import MeshError, PlanError, ProtocolError
 from mesh_fl.messages import Ask, Pending, Refusal, Reply
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
-from mesh_fl.simulate.audit.subject import NAMES, SURVIVORS, Subject, two_attempts
+from mesh_fl.simulate.audit.subject import NAMES, SURVIVORS, Subject, changed, two_attempts
 from mesh_fl.statements import Call
 from mesh_fl.verification import recounter, sha256
 
@@ -16,8 +16,9 @@ WIDTH = 64
 def check_second_opening(_: Setting) -> Finding:
     """Have the sum of one attempt opened, and then that of another attempt at the same step."""
     subject = two_attempts(WIDTH)
-    opened, second = (_have_opened(subject, attempt) for attempt in (2, 1))
-    return _judged(subject, ProtocolError, second or not opened, f"first opened: {opened}, second")
+    if not _have_opened(subject, 1):
+        raise ProtocolError("expected the first sum to be opened, found that it was refused")
+    return _judged(subject, ProtocolError, _have_opened(subject, 2))
 
 
 def _have_opened(subject: Subject, attempt: int) -> bool:
@@ -48,7 +49,7 @@ def check_forged_call(_: Setting) -> Finding:
 
 def _next_call(subject: Subject, **fields: object) -> Call:
     last = subject.contributions(2)[NAMES[0]][0].call
-    return Call(**{**dict(last), "attempt": 3, **fields})
+    return changed(last, **{"attempt": 3, **fields})
 
 
 def _contributes(subject: Subject, call: Call) -> bool:
@@ -57,15 +58,12 @@ def _contributes(subject: Subject, call: Call) -> bool:
     return not isinstance(answer, Refusal)
 
 
-def _judged(
-    subject: Subject, kind: type[MeshError], done: bool, what: str = "the ask"
-) -> Finding:
-    why = [type(error).__name__ for error in subject.errors]
-    return Finding(
-        passed=not done and kind.__name__ in why,
-        expected=f"refused by a {kind.__name__}",
-        found=f"{what} {'was followed' if done else f'was refused ({why[-1] if why else None})'}",
-    )
+def _judged(subject: Subject, kind: type[MeshError], done: bool) -> Finding:
+    why = [type(error) for error in subject.errors]
+    if not done and why[-1:] != [kind]:
+        raise ProtocolError(f"expected a refusal by {kind.__name__}, found {why}: look again")
+    found = "it was done" if done else f"refused by a {kind.__name__}"
+    return Finding(passed=not done, expected=f"refused by a {kind.__name__}", found=found)
 
 
 CHECKS = (

@@ -150,7 +150,10 @@ def _other_charge(charge: Charge, records: str) -> Charge:
 
 def _refused(subject: Subject, name: str, message: ToMember, kind: type[MeshError]) -> bool:
     subject.errors.clear()
-    return isinstance(subject.wiretap.ask(name, message), Refusal) and _any(subject, kind)
+    refused = isinstance(subject.wiretap.ask(name, message), Refusal)
+    if refused and not _any(subject, kind):
+        raise LedgerError(f"expected a refusal by {kind.__name__}, found {subject.errors}")
+    return refused
 
 
 def _any(subject: Subject, kind: type[MeshError]) -> bool:

@@ -4,12 +4,13 @@ All of it is looked at as decrypted residues: encryption hides nothing from that
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations, permutations
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.privacy.masking import mask_of, pair_key
+from mesh_fl.privacy.pipeline import slots_of
 from mesh_fl.simulate.audit.finding import LEVEL, Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import uniform_p_value
 from mesh_fl.simulate.audit.subject import NAMES, Subject, two_attempts
@@ -36,28 +37,30 @@ def check_fresh_masks(_: Setting) -> Finding:
 
 
 def check_colluders(_: Setting) -> Finding:
-    """Take all masks off a member's residues that three of the other four know."""
+    """Take masks off a member's residues: any of those that up to three of the other four know."""
     subject = two_attempts(WIDTH)
     return _uniform(dict(_unmasked(subject)), subject.modulus)
 
 
 def _unmasked(subject: Subject) -> Iterator[tuple[str, Vector]]:
-    residues = subject.residues(2)
-    for victim, honest in permutations(NAMES, 2):
-        left = residues[victim]
-        for colluder in set(NAMES) - {victim, honest}:
-            sign = 1 if victim < colluder else -1
-            left = left - sign * _shared_mask(subject, colluder, victim)
-        yield f"{victim} beside {honest}", left
+    for victim, residues in subject.residues(2).items():
+        others = [name for name in NAMES if name != victim]
+        known = {name: _shared_mask(subject, name, victim) for name in others}
+        for size in range(len(others)):
+            for colluders in combinations(others, size):
+                masks = (known[name] for name in colluders)
+                yield f"{victim} without {colluders}", residues - sum(masks, np.zeros(1, np.int64))
 
 
 def _shared_mask(subject: Subject, colluder: str, victim: str) -> Vector:
+    """Return what a victim adds for a colluder, as the colluder can compute it."""
     term, (ask, reply) = subject.seat(colluder).term, subject.contributions(2)[colluder]
     context = ask.call.binding(reply.account.model).encode()
     presence = term.charter.presence(victim)
     public = bytes.fromhex(presence.masking) if presence else b""
-    key = pair_key(term.pair.masking, public, context)
-    return mask_of([key], [], subject.modulus, WIDTH)
+    keys = [pair_key(term.pair.masking, public, context)]
+    plus, minus = (keys, []) if victim < colluder else ([], keys)
+    return mask_of(plus, minus, subject.modulus, slots_of(subject.release))
 
 
 def _uniform(seen: Mapping[str, Vector], modulus: int) -> Finding:

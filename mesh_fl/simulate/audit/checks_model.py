@@ -11,12 +11,15 @@ from mesh_fl.agent import Data, Rows, State
 from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.errors import ConfigError
 from mesh_fl.planning import make_plan
-from mesh_fl.simulate.audit.finding import LEVEL, Check, Finding, Setting
+from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.one_run import epsilon_bound
 from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, canaries, plan_of
 from mesh_fl.simulate.network import simulate
 
-LENGTH = 64.0
+UNLIKELY = 1e-8
+"""Below this an attack counts as better than chance: what epsilon = .1 allows is not chance."""
+
+LENGTH = 512.0
 """Of a canary's row, in units of the clip: without clipping it cannot be missed."""
 
 PROMISED = 0.1
@@ -43,7 +46,7 @@ def check_one_run(setting: Setting) -> Finding:
         passed=opened and max(found) < PROMISED,
         expected=f"epsilon bounds below {PROMISED:g} at 95 %, {setting.canaries} canaries a run",
         found=told or "nothing was opened",
-        # 53.1 % right guesses are 7 standard deviations away from the 50.6 % that are expected.
+        # 53.1 % right guesses are 7 standard deviations away from the 50.5 % that are expected.
         false_alarm=setting.runs * 1e-11,
     )
 
@@ -61,13 +64,13 @@ def _one_run(setting: Setting, number: int) -> tuple[float | None, float]:
 
 
 def _guessed(subject: Subject) -> NDArray[np.bool_]:
-    """Weigh every opened sum by its signal over its noise, and guess by the likelier side."""
+    """Weigh every opened sum by its signal over its noise, and guess that the upper half was there."""
     plan, score = subject.plan, np.zeros(subject.plan.dimension)
     for kind, total in zip(plan.schedule, subject.totals, strict=True):
         release = plan.release(kind)
         unit = release.scale * release.clip
-        score += (total / unit - 0.5) * (unit / release.sigma) ** 2
-    return score > 0
+        score += total * unit / release.sigma**2
+    return score > np.median(score)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +117,11 @@ def _judged(inside: Vector, outside: Vector, what: str = "") -> Finding:
     auc, p = float(test.statistic) / (len(inside) * len(outside)), float(test.pvalue)
     error = ((len(inside) + len(outside) + 1) / (12 * len(inside) * len(outside))) ** 0.5
     return Finding(
-        passed=p > LEVEL,
-        expected=f"AUC .5 within its sampling error of {error:.3f}, p > {LEVEL:g}",
+        passed=p > UNLIKELY,
+        expected=f"AUC .5 within its sampling error of {error:.3f}, p > {UNLIKELY:g}",
         found=f"AUC {auc:.3f}, p {p:.2g}{what}",
-        # What epsilon = .1 allows may shift the mean by half a standard deviation.
-        false_alarm=2e-5,
+        # The best attack on mu = .025 shifts it by .8 of a standard error: 5.6 - .8 = 4.8 are left.
+        false_alarm=1e-6,
     )
 
 

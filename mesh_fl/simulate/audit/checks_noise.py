@@ -136,7 +136,7 @@ def _replayed(subject: Subject, recorder: _Recorder, found: NDArray[np.int64]) -
 
 
 def _listed(told: Sequence[str]) -> str:
-    return ", ".join(told) or "nothing was opened;"
+    return ", ".join(told) or "nothing opened:"
 
 
 def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> str:

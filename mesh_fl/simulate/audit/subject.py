@@ -249,7 +249,7 @@ class Subject:
 
     def signed(self, call: Call, **fields: object) -> Call:
         """Return a call with other fields, signed by the operator."""
-        return Call(**{**dict(call), **fields}).signed(self.founders.operator)
+        return changed(call, **fields).signed(self.founders.operator)
 
     @property
     def release(self) -> Release:
@@ -269,6 +269,11 @@ class Subject:
             self.agent, checkpoint, self.wiretap, blobs, operator, quorum=len(NAMES), poll_s=0.001
         )
         return training, blobs
+
+
+def changed(call: Call, **fields: object) -> Call:
+    """Return a call with other fields, and without a signature."""
+    return Call.model_validate({**call.model_dump(), "signature": "", **fields})
 
 
 def two_attempts(width: int) -> Subject:
