@@ -389,6 +389,8 @@ def _refuse_step(ask: Ask, seat: Seat) -> None:
         raise ProtocolError(f"expected the sum of step {after}, got that of {ask.pending.step}")
     if seat.step == after and ask.pending and seat.opened not in ("", call.pending):
         raise ProtocolError(f"another sum of step {after} was opened: refused to open a second one")
+    if seat.step < after and ask.pending and seat.opened == call.pending:
+        raise ProtocolError(f"the sum of step {after} is that of step {seat.step}, shown again")
     if call.phase == "close":
         return
     if call.step != after + 1 or call.step > len(plan.schedule):

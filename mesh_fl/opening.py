@@ -67,7 +67,8 @@ def apply_missed(ask: Ask, seat: Seat, roster: Roster) -> None:
     """
     call, digest, state, step = ask.call, seat.digest, seat.state, seat.step
     # A model that has seen the pending sum was brought up to date before.
-    if digest == call.model or (ask.pending is not None and seat.opened == call.pending):
+    current = (digest, step) == (call.model, call.seen)
+    if current or (ask.pending is not None and seat.opened == call.pending):
         return
     check_witnesses(ask.witnesses, call, call.model, seat.plan, roster)
     ahead = call.seen - seat.step

@@ -2,19 +2,28 @@ import dataclasses
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from pydantic import ValidationError
-from small_network import AGENT, NAMES, Centre, Home, Network, plan_of
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from small_network import (
+    FOUNDERS,
+    NAMES,
+    Centre,
+    Home,
+    Network,
+    changed,
+    plan_of,
+    recalled,
+    resigned,
+)
 
 from mesh_fl.agent import Data
-from mesh_fl.errors import BudgetError, ConfigError, EncryptionError, PlanError, ProtocolError
-from mesh_fl.member import Member, context_of
-from mesh_fl.messages import Ask, Enrol, Reply
+from mesh_fl.errors import BudgetError, ConfigError, LedgerError, PlanError, ProtocolError
+from mesh_fl.messages import Convene, Enrol, Refusal, Reply
 from mesh_fl.privacy.encryption import Bfv
-from mesh_fl.privacy.epoch import open_epoch
-from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.privacy.plan import Plan
 from mesh_fl.round import respond
-from mesh_fl.seat import Dataset, Holding, Seat
+from mesh_fl.seat import Dataset, Holding
+from mesh_fl.simulate.network import Founders
+from mesh_fl.statements import Account, Call, Presence
 from mesh_fl.training import begin
 
 TRAINING = "ab" * 16
@@ -22,12 +31,10 @@ PLAN = plan_of()
 
 
 def enrol_of(plan: Plan = PLAN, **fields: object) -> Enrol:
-    terms = {"training": TRAINING, "plan": plan, "sealed_key": None, "seal_to": {}, **fields}
-    return Enrol.model_validate(terms)
-
-
-def public(key: X25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes_raw()
+    roster = FOUNDERS.roster.dumps()
+    return Enrol.model_validate(
+        {"training": TRAINING, "plan": plan, "roster": roster, "latest": None, **fields}
+    )
 
 
 @pytest.fixture
@@ -111,65 +118,115 @@ class TestConsent:
             home.start().resume(TRAINING)
 
 
-class TestKeys:
-    def test_whoever_has_no_key_makes_one_and_seals_it(self, home: Home) -> None:
-        keys = {name: X25519PrivateKey.generate() for name in ("birch", "elm")}
-        seal_to = {name: public(key) for name, key in keys.items()}
-        sealed = home.start().enrol(enrol_of(seal_to=seal_to)).sealed_keys
-        epochs = [
-            open_epoch(sealed[name], key, context_of(TRAINING, name)) for name, key in keys.items()
-        ]
-        assert epochs[0] == epochs[1]
-        assert epochs[0].parameters == PLAN.parameters
+    def test_a_plan_for_more_colluders_than_the_roster_withstands_is_refused(self) -> None:
+        """Two members could admit others of their own making, and outvote the rest."""
+        home = Home("ash", 0)
+        with pytest.raises(PlanError, match="2 colluders, but more than 1 members may admit"):
+            home.start().enrol(enrol_of(plan_of(colluders=2)))
 
-    def test_a_sealed_key_opens_for_its_member_and_training_only(self, home: Home) -> None:
-        key = X25519PrivateKey.generate()
-        sealed = home.start().enrol(enrol_of(seal_to={"elm": public(key)})).sealed_keys["elm"]
-        for context in (context_of(TRAINING, "fir"), context_of("cd" * 16, "elm")):
-            with pytest.raises(EncryptionError):
-                open_epoch(sealed, key, context)
-
-    def test_the_key_survives_restarts_and_further_sealing(self, home: Home) -> None:
-        key = X25519PrivateKey.generate()
-        epochs = []
-        for _ in range(3):
-            sealed = home.start().enrol(enrol_of(seal_to={"elm": public(key)})).sealed_keys["elm"]
-            epochs.append(open_epoch(sealed, key, context_of(TRAINING, "elm")))
-        assert epochs[0] == epochs[1] == epochs[2]
-
-    def test_the_key_that_the_server_hands_over_replaces_one_that_we_made(self, home: Home) -> None:
+    def test_one_training_keeps_one_plan(self, home: Home) -> None:
         home.start().enrol(enrol_of())
-        maker = Home("elm", 1, Bfv)
-        seal_to = {"ash": public(home.sealing_key)}
-        sealed = maker.start().enrol(enrol_of(seal_to=seal_to)).sealed_keys["ash"]
-        home.start().enrol(enrol_of(sealed_key=sealed))
-        ours, theirs = home.start().resume(TRAINING), maker.start().resume(TRAINING)
-        np.testing.assert_array_equal(
-            ours.cipher.decrypt(theirs.cipher.encrypt(np.arange(4)), 4), np.arange(4)
-        )
+        with pytest.raises(PlanError, match="began with another plan"):
+            home.start().enrol(enrol_of(plan_of(rounds=2)))
 
-    @pytest.mark.parametrize("sealed", [b"", b"nonsense", bytes(4000)])
-    def test_a_key_that_does_not_open_is_refused(self, home: Home, sealed: bytes) -> None:
-        with pytest.raises(EncryptionError):
-            home.start().enrol(enrol_of(sealed_key=sealed))
+
+class TestRosters:
+    def roster_after_removal(self) -> bytes:
+        entry = FOUNDERS.roster.propose_removal(["fir"])
+        return FOUNDERS.roster.appended(entry.signed("operator", FOUNDERS.operator)).dumps()
+
+    def test_a_newer_roster_is_followed_and_kept(self, home: Home) -> None:
+        newer = self.roster_after_removal()
+        home.start().enrol(enrol_of(roster=newer))
+        assert home.roster.dumps() == newer
+        assert "fir" not in home.start().roster.cards
+
+    def test_no_older_roster_is_followed(self, home: Home) -> None:
+        home.start().enrol(enrol_of(roster=self.roster_after_removal()))
+        with pytest.raises(ProtocolError, match="does not follow from ours"):
+            home.start().enrol(enrol_of())
+        assert "fir" not in home.roster.cards
+
+    def test_no_roster_of_another_network_is_followed(self, home: Home) -> None:
+        other = Founders.of(dict.fromkeys(NAMES, 64), colluders=1).roster.dumps()
+        for blob in (other, b"", b"nonsense", FOUNDERS.roster.dumps()[:-1]):
+            with pytest.raises(ProtocolError):
+                home.start().enrol(enrol_of(roster=blob))
         assert f"{TRAINING}.consent" not in home.blobs
+        assert home.roster == FOUNDERS.roster
 
-    def test_a_recipient_without_a_usable_key_is_refused(self, home: Home) -> None:
-        answer = respond(enrol_of(seal_to={"elm": bytes(32)}), home.start())
-        assert answer.type == "refusal"
-        for key in (b"", bytes(31), bytes(33)):
-            with pytest.raises(ValidationError, match="32 bytes"):
-                enrol_of(seal_to={"elm": key})
+    def test_a_roster_with_another_key_of_ours_is_refused(self, home: Home) -> None:
+        member = dataclasses.replace(home.start(), signing=Ed25519PrivateKey.generate())
+        with pytest.raises(ProtocolError, match="another signing key for ash"):
+            member.enrol(enrol_of(roster=self.roster_after_removal()))
 
-    def test_stored_consents_hold_no_open_key(self, home: Home) -> None:
+
+class TestRestoredHome:
+    """A ledger restored from a backup forgets what was spent; our own signature does not."""
+
+    def after_one_round(self) -> tuple[Network, Account]:
+        network = Network(plan_of(rounds=1, measures=0))
+        network.run()
+        replies = [r for n, r in network.wire.answers if n == "ash" and isinstance(r, Reply)]
+        return network, replies[-1].account
+
+    def test_our_own_word_betrays_it(self) -> None:
+        network, account = self.after_one_round()
+        home = network.homes["ash"]
+        enrol = enrol_of(network.plan, training=account.training, latest=account)
+        home.start().enrol(enrol)
+        home.journal.lines = home.journal.lines.split(b"\n")[0] + b"\n"
+        del home.blobs["head"]
+        with pytest.raises(LedgerError, match="signed for a ledger of 2 lines"):
+            home.start().enrol(enrol)
+
+    def test_another_ledger_of_the_same_length_is_no_better(self) -> None:
+        network, account = self.after_one_round()
+        enrol = enrol_of(network.plan, training=account.training)
+        member = network.homes["ash"].start()
+        for word in (resigned(account, head="0" * 64), resigned(account, lines=3)):
+            with pytest.raises(LedgerError, match="restored from a backup"):
+                member.enrol(enrol.model_copy(update={"latest": word}))
+
+    def test_a_word_that_we_did_not_sign_is_no_word_of_ours(self) -> None:
+        network, account = self.after_one_round()
+        enrol = enrol_of(network.plan, training=account.training)
+        for word in (
+            changed(account, lines=99),
+            changed(account, lines=99).signed(FOUNDERS.signing["elm"]),
+        ):
+            with pytest.raises(ProtocolError, match="that we did not sign"):
+                network.homes["ash"].start().enrol(enrol.model_copy(update={"latest": word}))
+
+    def test_the_server_reminds_every_member_of_its_last_word(self) -> None:
+        network = Network()
+        training = network.run()
+        home = network.homes["elm"]
+        home.journal.lines = home.journal.lines.split(b"\n")[0] + b"\n"
+        del home.blobs["head"]
+        network.wire.restart("elm")
+        anew = network.training()
+        assert anew.enrolment.ready() == tuple(name for name in NAMES if name != "elm")
+        assert list(anew.enrolment.excluded) == ["elm"]
+        assert isinstance(home.errors[-1], LedgerError)
+        assert isinstance(training.checkpoint.latest["elm"], Account)
+
+
+class TestPresence:
+    def test_it_tells_where_the_ledger_stands(self, home: Home) -> None:
         member = home.start()
-        key = X25519PrivateKey.generate()
-        sealed = member.enrol(enrol_of(seal_to={"elm": public(key)})).sealed_keys["elm"]
-        secret = open_epoch(sealed, key, context_of(TRAINING, "elm")).secret_key
-        assert len(secret) > 100
-        stored = b"".join(home.blobs.values()) + home.journal.read()
-        assert secret[40:80] not in stored
-        assert secret.hex() not in repr(member)
+        member.enrol(enrol_of())
+        one = member.convene(Convene(training=TRAINING, epoch=3)).presence
+        assert (one.by, one.training, one.plan, one.epoch) == ("ash", TRAINING, PLAN.digest, 3)
+        assert (one.lines, one.head) == (1, home.ledger().head)
+        assert one.roster == FOUNDERS.roster.head
+        assert one.verifies(FOUNDERS.roster.key_of("ash"))
+
+    def test_it_is_the_same_word_after_a_restart(self, home: Home) -> None:
+        home.start().enrol(enrol_of())
+        words = [home.start().convene(Convene(training=TRAINING, epoch=1)) for _ in range(3)]
+        assert words[0] == words[1] == words[2]
+        assert isinstance(words[0].presence, Presence)
 
 
 class TestDamagedHome:
@@ -205,23 +262,24 @@ class TestDamagedHome:
         home.blobs[f"{training}.{blob}"] = b"nonsense"
         member = home.start()
         with pytest.raises(ProtocolError):
-            member.resume(training) if blob == "consent" else member.stored_reply(ask_of(training))
+            member.resume(training) if blob == "consent" else member.stored_reply(call_of(training))
 
 
-def ask_of(training: str, **fields: object) -> Ask:
+def call_of(training: str, **fields: object) -> Call:
     terms: dict[str, object] = {
         "training": training,
+        "agent": "centre",
         "plan": PLAN.digest,
         "phase": "train",
         "step": 1,
         "attempt": 1,
         "cohort": NAMES,
-        "digest": "d",
+        "epoch": "",
+        "model": "d",
         "seen": 0,
-        "pending": None,
-        "state": None,
+        "pending": "",
     }
-    return Ask.model_validate({**terms, **fields})
+    return Call.model_validate({**terms, **fields}).signed(FOUNDERS.operator)
 
 
 class TestReplies:
@@ -230,17 +288,19 @@ class TestReplies:
         self, home: Home, step: int, attempt: int
     ) -> None:
         member = home.start()
-        stored = Reply(training=TRAINING, step=1, attempt=1, sealed=None, opened=None)
+        member.enrol(enrol_of())
+        account = member.account(call_of(TRAINING), member.resume(TRAINING))
+        stored = Reply(sealed=None, opened=None, account=account)
         member.store_reply(stored)
-        assert member.stored_reply(ask_of(TRAINING)) == stored
-        assert member.stored_reply(ask_of(TRAINING, step=step, attempt=attempt)) is None
-        assert member.stored_reply(ask_of("cd" * 16)) is None
+        assert member.stored_reply(call_of(TRAINING)) == stored
+        assert member.stored_reply(call_of(TRAINING, step=step, attempt=attempt)) is None
+        assert member.stored_reply(call_of("cd" * 16)) is None
 
     def test_closing_is_never_charged(self, home: Home) -> None:
         member = home.start()
         member.enrol(enrol_of())
         with pytest.raises(ProtocolError, match="closing ask is never charged"):
-            member.charge(ask_of(TRAINING, phase="close"), member.resume(TRAINING))
+            member.charge(call_of(TRAINING, phase="close"), member.resume(TRAINING))
 
     def test_whoever_serves_predictions_hears_of_every_model(self) -> None:
         network = Network(plan_of(rounds=2, measures=0))
@@ -248,7 +308,7 @@ class TestReplies:
         member = network.wire.people["ash"]
         member.on_model = lambda seat: heard.append(seat.step)
         network.run()
-        assert heard == [0, 1, 2]
+        assert heard == [0, 0, 1, 2]
 
     def test_trainings_are_told_oldest_first(self) -> None:
         network = Network(plan_of(epsilon=0.05))
@@ -283,6 +343,7 @@ class TestClientUnit:
             begin(Mean(), plan),
             network.wire,
             network.blobs,
+            FOUNDERS.operator,
             make_cipher=training.make_cipher,
         )
         assert training.run().status == "finished"
@@ -299,10 +360,14 @@ class TestClientUnit:
 
 
 def test_a_member_does_not_show_its_keys() -> None:
-    home = Home("ash", 0, policy=Policy())
-    shown = repr(home.start())
-    assert home.sealing_key.private_bytes_raw().hex() not in shown
-    assert repr(home.sealing_key.private_bytes_raw()) not in shown
+    member = Home("ash", 0).start()
+    member.enrol(enrol_of())
+    member.convene(Convene(training=TRAINING, epoch=1))
+    shown = repr(member) + repr(member.resume(TRAINING).keyring)
+    secrets = [member.signing.private_bytes_raw(), member.blobs[f"{TRAINING}.pair"][-32:]]
+    for secret in secrets:
+        assert secret.hex() not in shown
+        assert repr(secret) not in shown
 
 
 def test_data_that_cannot_be_read_now_is_no_lasting_refusal() -> None:
@@ -316,13 +381,3 @@ def test_data_that_cannot_be_read_now_is_no_lasting_refusal() -> None:
     away = dataclasses.replace(member, holdings={"centre": Holding(build, missing)})
     answers = respond(enrol_of(), away), respond(enrol_of(plan_of(epsilon=0.2)), member)
     assert [answer.lasting for answer in answers if answer.type == "refusal"] == [False, True]
-
-
-def test_a_seat_refuses_to_jump_without_the_model() -> None:
-    member: Member = Home("ash", 0).start()
-    member.enrol(enrol_of())
-    seat: Seat = member.resume(TRAINING)
-    seat.start_from(seat.digest, 0, None)
-    with pytest.raises(ProtocolError, match="need the model sent along"):
-        seat.start_from("elsewhere", 1, None)
-    assert seat.state["centre"].tolist() == AGENT.init()["centre"].tolist()

@@ -41,7 +41,9 @@ def check_one_run(setting: Setting) -> Finding:
     runs = [_one_run(setting, number) for number in range(setting.runs)]
     opened = all(bound is not None for bound, _ in runs)
     found = [bound for bound, _ in runs if bound is not None]
-    told = ", ".join(f"{bound:.3f} ({share:.1%} right)" for bound, share in runs if bound is not None)
+    told = ", ".join(
+        f"{bound:.3f} ({share:.1%} right)" for bound, share in runs if bound is not None
+    )
     return Finding(
         passed=opened and max(found) < PROMISED,
         expected=f"epsilon bounds below {PROMISED:g} at 95 %, {setting.canaries} canaries a run",

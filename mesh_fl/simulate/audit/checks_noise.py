@@ -144,7 +144,9 @@ def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]
 
 
 CHECKS = (
-    Check("residuals", "an opened sum has the noise of its plan, over all releases", check_residuals),
+    Check(
+        "residuals", "an opened sum has the noise of its plan, over all releases", check_residuals
+    ),
     Check("fresh-noise", "a second attempt at a step has noise of its own", check_fresh_noise),
     Check("source", "noise is the operating system's", check_source),
 )

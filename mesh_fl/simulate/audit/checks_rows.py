@@ -128,6 +128,12 @@ def _other_bytes(subject: Subject) -> Iterator[int]:
 
 
 CHECKS = (
-    Check("sensitivity", "one record moves the integer sum by the sensitivity or less", check_sensitivity),
-    Check("replies", "nothing but sealed bytes, signatures and digests leaves a member", check_replies),
+    Check(
+        "sensitivity",
+        "one record moves the integer sum by the sensitivity or less",
+        check_sensitivity,
+    ),
+    Check(
+        "replies", "nothing but sealed bytes, signatures and digests leaves a member", check_replies
+    ),
 )

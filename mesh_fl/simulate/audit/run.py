@@ -187,7 +187,9 @@ def _show(done: Audit) -> None:
         show_table("the real code", ("check", "expected", "found", ""), rows)
     if seeded:
         caught = [(o.bug, o.check, o.expected, o.found, o.verdict) for o in seeded]
-        show_table("seeded bugs", ("bug", "caught by", "expected of right code", "found", ""), caught)
+        show_table(
+            "seeded bugs", ("bug", "caught by", "expected of right code", "found", ""), caught
+        )
     told = "passed" if done.passed else "FAILED"
     ERROR.print(
         f"{told} in {done.seconds:.0f} s; right code fails with probability below "

@@ -34,6 +34,11 @@ class Swap:
         return f"{getattr(self.place, '__name__', self.place)}.{self.name}"
 
 
+def instead(place: object, name: str, function: Function) -> Swap:
+    """Swap a function for one that takes no notice of it."""
+    return Swap(place, name, lambda original: function)
+
+
 @contextmanager
 def swapped(*swaps: Swap) -> Iterator[Counter[str]]:
     """Put replacements in place, and count by label how often each is called."""
