@@ -100,9 +100,9 @@ class Attempt:
 
     Assumes Diffie-Hellman on Curve25519 with HKDF as a random oracle, ChaCha20 and HMAC as
     pseudorandom functions, Ed25519, and a roster without members that the server invented. The
-    promise stops at T: T + 1 colluders may sign two sets of survivors, or own t shares. It says
-    nothing about wrong values. Broken as well by a context that serves two attempts with the same
-    noise, and by keys that outlive the attempt.
+    promise stops at T: T + 1 colluders may get two sets of survivors confirmed, or a part of the
+    survivors opened. It says nothing about wrong values. Broken as well by a context that serves
+    two attempts with the same noise, and by keys that outlive the attempt.
     """
 
     def __init__(

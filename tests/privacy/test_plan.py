@@ -344,6 +344,7 @@ OTHER: dict[str, object] = {
     "survivors": 5,
     "colluders": 2,
     "caps": {**CAPS, "fir": 4097},
+    "epoch_steps": 9,
     "trust": "local",
     "multiplier": math.nextafter(PLAN.multiplier or 0, 1e9),
     "measure_multiplier": 1.0,

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
-from small_network import AGENT, NAMES, RECORDS, Centre, plan_of
+from small_network import AGENT, FOUNDERS, NAMES, RECORDS, Centre, plan_of
 
 from mesh_fl.agent import Data, Rows, State
 from mesh_fl.errors import AgentError
-from mesh_fl.messages import Ask, Enrol
+from mesh_fl.messages import Convene, Enrol
 from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.noise import SeededSource, SystemSource
 from mesh_fl.privacy.plan import Policy
-from mesh_fl.simulate.network import Clear, LocalExchange, member_of, simulate
+from mesh_fl.privacy.signing import public_bytes
+from mesh_fl.simulate.network import Clear, Founders, LocalExchange, member_of, simulate
 
 SHARDS: dict[str, Data] = {
     name: {"point": np.random.default_rng(number).normal(0.4, 0.3, (RECORDS, 3))}
@@ -119,36 +120,35 @@ class TestClear:
 
 
 class TestLocalExchange:
-    def people(self) -> dict[str, object]:
-        return {
-            name: member_of(name, AGENT, SHARDS[name], Policy(), SeededSource(k), Clear)
+    def exchange(self) -> LocalExchange:
+        people = {
+            name: member_of(name, AGENT, SHARDS[name], Policy(), SeededSource(k), FOUNDERS, Clear)
             for k, name in enumerate(NAMES)
         }
+        return LocalExchange(people, FOUNDERS.roster)
 
     def test_whoever_is_offline_does_not_answer(self) -> None:
-        exchange = LocalExchange(self.people())  # type: ignore[arg-type]
+        exchange = self.exchange()
         assert exchange.connected() == set(NAMES)
         exchange.online -= {"elm"}
         assert exchange.connected() == set(NAMES) - {"elm"}
-        assert exchange.members().keys() == set(NAMES)
-        enrol = Enrol(training="a" * 32, plan=PLAN, sealed_key=None, seal_to={})
+        assert exchange.roster() is FOUNDERS.roster
+        enrol = Enrol(
+            training="a" * 32, plan=PLAN, roster=FOUNDERS.roster.dumps(), latest=None
+        )
         answers = exchange.send({"elm": enrol, "fir": enrol}, 1.0)
         assert list(answers) == ["fir"]
         assert exchange.traffic == (0, 0)
 
     def test_what_a_member_refuses_comes_back_as_a_refusal(self) -> None:
-        exchange = LocalExchange(self.people())  # type: ignore[arg-type]
-        ask = Ask(
-            training="a" * 32,
-            plan=PLAN.digest,
-            phase="train",
-            step=1,
-            attempt=1,
-            cohort=NAMES,
-            digest="",
-            seen=0,
-            pending=None,
-            state=None,
-        )
-        (answer,) = exchange.send({"ash": ask}, 1.0).values()
+        order = Convene(training="a" * 32, epoch=1)
+        (answer,) = self.exchange().send({"ash": order}, 1.0).values()
         assert answer.type == "refusal"
+
+
+def test_a_network_that_is_made_up_has_its_own_keys() -> None:
+    one, other = (Founders.of(PLAN.caps, colluders=1) for _ in range(2))
+    keys = [f.roster.key_of(name) for f in (one, other) for name in NAMES]
+    assert len({*keys, one.roster.operator, other.roster.operator}) == 12
+    for name in NAMES:
+        assert one.roster.key_of(name) == public_bytes(one.signing[name])

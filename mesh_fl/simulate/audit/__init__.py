@@ -1,1 +1,1 @@
-"""`mesh-sim audit`: the privacy claim attacked, and bugs seeded to see that an attack finds them."""
+"""`mesh-sim audit`: the privacy claim attacked, and bugs seeded to see that attacks find them."""

@@ -1,5 +1,6 @@
 """Noise that is missing, too small, used twice, or no secret."""
 
+import math
 from collections.abc import Callable
 from itertools import count
 from typing import cast
@@ -58,7 +59,7 @@ def with_share(change: Callable[[Plan, Release], float]) -> Callable[[Function],
 
 def of_one_round(self: Plan, release: Release) -> float:
     """Spend the whole budget on every release."""
-    return release.share * release.mu / plan.budget_of(self.epsilon, self.delta) ** 0.5
+    return release.share * release.mu / math.sqrt(plan.budget_of(self.epsilon, self.delta))
 
 
 def divided_without_root(self: Plan, release: Release) -> float:
@@ -68,7 +69,7 @@ def divided_without_root(self: Plan, release: Release) -> float:
 
 def among_everybody(self: Plan, release: Release) -> float:
     """Count on all members to come and none to collude."""
-    return release.sigma / len(self.caps) ** 0.5
+    return release.sigma / math.sqrt(len(self.caps))
 
 
 def numpy_words(self: SystemSource, number: int) -> NDArray[np.uint64]:

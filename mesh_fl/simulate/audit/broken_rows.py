@@ -14,15 +14,15 @@ def unclipped(rows: Rows, clip: float, scale: float, dimension: int) -> Vector:
     """Add rows up as long as they are."""
     units = csr_array(rows) * scale
     units.data = np.clip(np.nan_to_num(np.rint(units.data)), -(2.0**40), 2.0**40)
-    total: Vector = units.sum(axis=0).astype(np.int64)
-    return total
+    return np.asarray(units.sum(axis=0), dtype=np.int64)
 
 
 def clipped_after(rows: Rows, clip: float, scale: float, dimension: int) -> Vector:
     """Clip the sum, of which one record can turn the direction."""
     whole = unclipped(rows, clip, scale, dimension)
     longest = max(float(np.linalg.norm(whole)), clip * scale)
-    return np.rint(whole * (clip * scale / longest)).astype(np.int64)
+    shorter: Vector = np.rint(whole * (clip * scale / longest)).astype(np.int64)
+    return shorter
 
 
 def without_rounding(clip: float, scale: float, dimension: int) -> float:

@@ -1,4 +1,4 @@
-"""Does the noise that is drawn cost what is charged, by accountants other than our own?"""
+"""What the noise that is drawn costs, by accountants other than our own."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from mesh_fl.privacy.plan import Plan
 from mesh_fl.simulate.audit.checks_noise import PLANS
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import delta_of_gaussian
-from mesh_fl.simulate.audit.subject import COLLUDERS, SURVIVORS, Canaries, plan_of
+from mesh_fl.simulate.audit.subject import COLLUDERS, SURVIVORS, Canaries, Terms, plan_of
 
 KNOWN = ((30.7496, 1e-5, 0.1), (3.73063, 1e-5, 1.0), (1.0, 1e-5, 4.37718))
 """Noise over sensitivity, delta, epsilon of one Gaussian release."""
@@ -20,7 +20,7 @@ WASTED = 0.099
 def plans() -> list[Plan]:
     """Return the plans whose totals are computed again."""
     agent = Canaries(width=64)
-    return [plan_of(agent, **terms) for terms in (*PLANS, {"rounds": 64, "spares": 6})]
+    return [plan_of(agent, terms) for terms in (*PLANS, Terms(rounds=64, spares=6))]
 
 
 def multipliers(plan: Plan) -> Iterator[tuple[float, int]]:

@@ -1,6 +1,5 @@
-"""Does a member do what an operator asks who breaks the rules?"""
+"""What an operator who breaks the rules may ask of a member in vain."""
 
-import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh_fl.errors import MeshError, PlanError, ProtocolError

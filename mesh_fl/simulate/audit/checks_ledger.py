@@ -1,4 +1,4 @@
-"""Is every attempt paid for before it leaves, and can a record be made to pay too little?"""
+"""That every attempt is paid for before it leaves, and no record can be made to pay too little."""
 
 import copy
 import dataclasses
@@ -28,7 +28,7 @@ WIDTH = 64
 
 
 def check_charges(_: Setting) -> Finding:
-    """Read each ledger as it was when an answer left: is that very attempt in it, at its price?"""
+    """Look for that very attempt, at its price, in each ledger as it was when the answer left."""
     subject = two_attempts(WIDTH)
     sigma = expected_sigma(subject.plan, "train") * ((SURVIVORS - COLLUDERS) / len(NAMES)) ** 0.5
     price = (subject.release.sensitivity / sigma) ** 2
@@ -69,7 +69,7 @@ def check_overlap(_: Setting) -> Finding:
     """Put a spent record among new ones, and ask whether all of them could pay once more."""
     agent = Canaries(width=WIDTH)
     subject = Subject(agent, plan_of(agent), canaries(np.arange(50))).run()
-    ledger, price = subject.wiretap.people[NAMES[0]].ledger, subject.plan.total_cost
+    ledger, price = subject.people[NAMES[0]].ledger, subject.plan.total_cost
     new = [f"new-{k}" for k in range(20)]
     mixed = ledger.affords(ledger.records(TABLE, [f"{NAMES[0]}-0", *new]), price)
     fresh = ledger.affords(ledger.records(TABLE, new), price)
@@ -97,9 +97,9 @@ def check_same_attempt(_: Setting) -> Finding:
     """Ask for the very same attempt again: the same bytes, and no further charge."""
     subject, name = two_attempts(WIDTH), NAMES[0]
     ask, reply = subject.contributions(2)[name]
-    lines = subject.wiretap.people[name].ledger.lines
+    lines = subject.people[name].ledger.lines
     again = subject.wiretap.ask(name, ask)
-    charged = subject.wiretap.people[name].ledger.lines - lines
+    charged = subject.people[name].ledger.lines - lines
     same = encode(again) == encode(reply)
     return Finding(
         passed=same and not charged,
@@ -111,9 +111,9 @@ def check_same_attempt(_: Setting) -> Finding:
 def check_restored(_: Setting) -> Finding:
     """Put a member's home back to where it was: it must notice itself, and its peers must."""
     subject, name = two_attempts(WIDTH), NAMES[0]
-    _, reply = subject.contributions(2)[name]
+    reply = subject.contributions(2)[name][1]
     restored = subject.member(name, copy.deepcopy(subject.fresh_homes[name]))
-    subject.wiretap.people[name] = restored
+    subject.people[name] = restored
     enrol = Enrol(
         training=subject.id,
         plan=subject.plan,
@@ -132,7 +132,7 @@ def check_restored(_: Setting) -> Finding:
 def _peers_refuse(subject: Subject, name: str) -> bool:
     """Let the restored ledger grow again, to other lines than the peers remember."""
     seen = [subject.contributions(attempt)[name][1].account for attempt in (1, 2)]
-    peer, restored = subject.wiretap.people[NAMES[1]], subject.wiretap.people[name]
+    peer, restored = subject.people[NAMES[1]], subject.people[name]
     peer.peers.note(seen, peer.roster)
     records = restored.ledger.records(TABLE, ["another"])
     restored.ledger.charge(_other_charge(peer.ledger.charges[0], records.digest), records)

@@ -1,4 +1,4 @@
-"""What do the operator and its colluders see of a member, with the epoch's key in their hands?
+"""What the operator and its colluders see of a member, with the epoch's key in their hands.
 
 All of it is looked at as decrypted residues: encryption hides nothing from that coalition.
 """

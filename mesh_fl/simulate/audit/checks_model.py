@@ -1,6 +1,6 @@
-"""Can it be told from opened sums, or from a released model, whose records were there?"""
+"""Whose records were there: attacks on opened sums, and on a released model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from mesh_fl.errors import ConfigError
 from mesh_fl.planning import make_plan
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.one_run import epsilon_bound
-from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, canaries, plan_of
+from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, Terms, canaries, plan_of
 from mesh_fl.simulate.network import simulate
 
 UNLIKELY = 1e-8
@@ -57,7 +57,7 @@ def _one_run(setting: Setting, number: int) -> tuple[float | None, float]:
     there = setting.random(f"one-run {number}").random(setting.canaries) < 0.5
     agent = Canaries(width=setting.canaries)
     cap = 2 ** int(setting.canaries / len(NAMES)).bit_length()
-    plan = plan_of(agent, cap, rounds=ROUNDS, measures=1, measure_share=0.07)
+    plan = plan_of(agent, Terms(rounds=ROUNDS, measures=1), cap)
     subject = Subject(agent, plan, canaries(np.flatnonzero(there), LENGTH)).run()
     if len(subject.totals) < len(plan.schedule):
         return None, 0.0
@@ -66,7 +66,7 @@ def _one_run(setting: Setting, number: int) -> tuple[float | None, float]:
 
 
 def _guessed(subject: Subject) -> NDArray[np.bool_]:
-    """Weigh every opened sum by its signal over its noise, and guess that the upper half was there."""
+    """Weigh opened sums by their signal over noise, and guess that the upper half was there."""
     plan, score = subject.plan, np.zeros(subject.plan.dimension)
     for kind, total in zip(plan.schedule, subject.totals, strict=True):
         release = plan.release(kind)
@@ -129,7 +129,7 @@ def _judged(inside: Vector, outside: Vector, what: str = "") -> Finding:
 
 def _loss(agent: ClientHealth, state: State, data: Data) -> Vector:
     risk = np.clip(agent.predict(state, data), 1e-12, 1 - 1e-12)
-    return -np.log(np.where(data["y"] > 0.5, risk, 1 - risk))
+    return -np.log(np.where(data["y"].astype(np.bool_), risk, 1 - risk))
 
 
 def _customers(
@@ -151,9 +151,8 @@ def _made_up(setting: Setting) -> tuple[str, ClientHealth, Mapping[str, Data], D
     draw, names = setting.random("customers"), [f"x{k}" for k in range(8)]
     features = tuple(Feature(name=n, kind="number", low=-1.0, high=1.0) for n in names)
     agent = ClientHealth(features=features, records=float(sum(CUSTOMERS)))
-    made: Callable[[int], Data] = lambda count: _people(draw, count)  # noqa: E731
-    shards = {f"msp-{size}": made(size) for size in CUSTOMERS}
-    return "made-up customers", agent, shards, made(1400)
+    shards = {f"msp-{size}": _people(draw, size) for size in CUSTOMERS}
+    return "made-up customers", agent, shards, _people(draw, 1400)
 
 
 def _people(draw: np.random.Generator, count: int) -> Data:

@@ -1,4 +1,4 @@
-"""How far can one record move the integer sum, and does anything else leave a member?"""
+"""How far one record moves the integer sum, and that nothing else leaves a member."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -96,10 +96,10 @@ def check_replies(setting: Setting) -> Finding:
     noised = [one + share for one, share in zip(raw, noise, strict=True)]
     met = len(raw) == len(hidden) == len(subject.replies) == len(NAMES)
     leaks = _leaks(subject, [*raw, *noise, *noised, *hidden])
-    most = max((_other_bytes(subject)), default=0)
+    most = max(_other_bytes(subject), default=0)
     return Finding(
         passed=met and not leaks and most < OTHER_BYTES,
-        expected=f"no 4 values in a row, and fewer than {OTHER_BYTES} bytes beside ciphertext and slice",
+        expected=f"no leak, fewer than {OTHER_BYTES} bytes beside ciphertext and slice",
         found=f"{leaks} leaks in {len(subject.wiretap.heard)} answers, {most} other bytes",
     )
 

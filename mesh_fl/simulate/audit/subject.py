@@ -52,8 +52,9 @@ class Canaries(Agent):
 
     def contribute(self, state: State, data: Data) -> Rows:
         """Return a row a record: so far along such an axis."""
-        axis, count = data["axis"], len(data["axis"])
-        return csr_array((data["length"], (np.arange(count), axis)), shape=(count, self.width))
+        axis, length = data["axis"].astype(np.int64), data["length"].astype(np.float64)
+        starts = np.arange(len(axis) + 1)
+        return csr_array((length, axis, starts), shape=(len(axis), self.width))
 
     def apply(self, state: State, total: Total) -> State:
         """Add it all up."""
@@ -85,11 +86,30 @@ def canaries(axes: NDArray[np.int64], length: float = 1.0) -> dict[str, Data]:
     }
 
 
-def plan_of(agent: Agent, cap: int = 64, **terms: int | float) -> Plan:
-    """Return a plan for the five, by default of one training release."""
-    chosen = {"rounds": 1, "measures": 0, "spares": 0, **terms}
+@dataclass(frozen=True)
+class Terms:
+    """What of a plan differs between attacks; by default it is one training release."""
+
+    rounds: int = 1
+    measures: int = 0
+    measure_share: float = 0.07
+    spares: int = 0
+
+
+def plan_of(agent: Agent, terms: Terms = Terms(), cap: int = 64) -> Plan:  # noqa: B008 (frozen)
+    """Return a plan for the five."""
     caps = dict.fromkeys(NAMES, cap)
-    return make_plan(agent, AGENT, caps, survivors=SURVIVORS, colluders=COLLUDERS, **chosen)  # type: ignore[arg-type]
+    return make_plan(
+        agent,
+        AGENT,
+        caps,
+        rounds=terms.rounds,
+        measures=terms.measures,
+        measure_share=terms.measure_share,
+        spares=terms.spares,
+        survivors=SURVIVORS,
+        colluders=COLLUDERS,
+    )
 
 
 @dataclass
@@ -153,9 +173,9 @@ class Subject:
         self.errors: list[MeshError] = []
         self.founders = Founders.of(plan.caps, plan.colluders)
         self.homes = {name: Home() for name in shards}
-        people = {name: self.member(name, home) for name, home in self.homes.items()}
+        self.people = {name: self.member(name, home) for name, home in self.homes.items()}
         self.fresh_homes = copy.deepcopy(self.homes)
-        self.wiretap = Wiretap(people, self.founders.roster, homes=self.homes)
+        self.wiretap = Wiretap(self.people, self.founders.roster, homes=self.homes)
         self.training, self.blobs = self._training()
 
     def member(self, name: str, home: Home) -> Member:
@@ -219,7 +239,7 @@ class Subject:
 
     def seat(self, name: str) -> Seat:
         """Return a member's seat, with the key of the epoch."""
-        return self.wiretap.people[name].resume(self.id)
+        return self.people[name].resume(self.id)
 
     def contributions(self, attempt: int) -> dict[str, tuple[Ask, Reply]]:
         """Return what everybody was asked and sealed in one attempt."""
@@ -279,7 +299,7 @@ def changed(call: Call, **fields: object) -> Call:
 def two_attempts(width: int) -> Subject:
     """Return a network whose first attempt died on the way, and whose second awaits its opening."""
     agent = Canaries(width=width)
-    subject = Subject(agent, plan_of(agent, spares=2), canaries(np.arange(50)))
+    subject = Subject(agent, plan_of(agent, Terms(spares=2)), canaries(np.arange(50)))
     lost = NAMES[-1]
 
     def loses(name: str, message: ToMember) -> bool:
