@@ -1,5 +1,6 @@
 # make demo   private rounds end to end on this machine
 # make test   linters, types and tests
+# make audit  attacks on the privacy claim (about a minute)
 # Both make .venv first, once.
 
 PYTHON ?= python3
@@ -7,12 +8,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := mesh_fl tests examples simulations
 
-.PHONY: setup demo test test-slow lint format clean
+.PHONY: setup demo audit test test-slow lint format clean
 
 setup: .venv/.ready-for-tests
 
 demo: .venv/.ready
 	$(BIN)/mesh-sim demo
+
+audit: .venv/.ready-for-tests
+	$(BIN)/mesh-sim audit
 
 test: .venv/.ready-for-tests lint
 	$(BIN)/python -m pytest -q -m "not slow"

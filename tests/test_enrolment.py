@@ -1,13 +1,11 @@
 from collections.abc import Mapping
 
-import numpy as np
-import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from small_network import AGENT, NAMES, Home, Wire, answer_with, plan_of
+from small_network import AGENT, FOUNDERS, NAMES, Home, Network, Wire, changed, plan_of
 
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import PING_S, Enrolment
 from mesh_fl.messages import Enrol, Enrolled, Refusal, ToMember, ToServer
+from mesh_fl.statements import Presence
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.plan import Policy
 from mesh_fl.training import begin
@@ -51,117 +49,90 @@ class Case:
         tell = lambda name, reason: self.told.append((name, reason))  # noqa: E731
         return Enrolment(self.checkpoint, self.desk, tell, TIMEOUT_S)
 
-    def fingerprints(self) -> set[bytes]:
-        """What the ready members open one ciphertext to: a single entry where all hold one key."""
-        seats = [
-            self.desk.people[name].resume(self.checkpoint.training) for name in self.ready_names
-        ]
-        one = seats[0].cipher.encrypt(np.arange(5))
-        return {seat.cipher.decrypt(one, 5).tobytes() for seat in seats}
 
-    @property
-    def ready_names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.enrolment.enrolled))
-
-
-class TestKeys:
-    def test_one_member_makes_the_key_and_all_hold_it(self) -> None:
+class TestConsent:
+    def test_everybody_is_asked_once(self) -> None:
         case = Case()
         assert case.enrolment.ready() == NAMES
-        assert case.checkpoint.sealed_keys.keys() == set(NAMES)
-        assert case.checkpoint.sealed_for == case.desk.members()
-        assert len(case.fingerprints()) == 1
-        first, *others = case.desk.asked()
-        assert first == "ash"
-        assert sorted(others) == list(NAMES)
-
-    def test_ready_members_are_not_asked_again(self) -> None:
-        case = Case()
-        case.enrolment.ready()
-        case.desk.asked()
+        assert sorted(case.desk.asked()) == list(NAMES)
         assert case.enrolment.ready() == NAMES
         assert case.desk.asked() == []
 
-    def test_if_the_first_keeps_silent_or_refuses_the_next_makes_the_key(self) -> None:
+    def test_whoever_refuses_or_is_away_is_not_ready(self) -> None:
         case = Case(ash={"policy": Policy(epsilon=0.01)})
         case.desk.offline = {"birch"}
         assert case.enrolment.ready() == ("cedar", "elm", "fir")
         assert list(case.enrolment.excluded) == ["ash"]
-        assert len(case.fingerprints()) == 1
         case.desk.offline = set()
         assert case.enrolment.ready() == ("birch", "cedar", "elm", "fir")
-        assert len(case.fingerprints()) == 1
 
-    def test_a_maker_whose_answer_was_lost_takes_over_the_key_that_counts(self) -> None:
+    def test_strangers_to_plan_or_roster_are_not_asked(self) -> None:
+        removal = FOUNDERS.roster.propose_removal(["fir"])
         case = Case()
-        case.desk.mute = {"ash"}
-        assert case.enrolment.ready() == ("birch", "cedar", "elm", "fir")
-        case.desk.mute = set()
-        assert case.enrolment.ready() == NAMES
-        assert len(case.fingerprints()) == 1
+        case.desk.newest = FOUNDERS.roster.appended(removal.signed("operator", FOUNDERS.operator))
+        case.enrolment = case.anew()
+        assert case.enrolment.ready() == NAMES[:4]
+        assert "fir" not in {name for name, _ in case.desk.sent}
+        case.checkpoint.plan.caps.pop("elm")
+        assert case.enrolment.ready() == NAMES[:3]
 
-    def test_a_server_that_lost_the_sealed_keys_gets_the_same_key_again(self) -> None:
+    def test_a_new_roster_asks_everybody_for_consent_again(self) -> None:
         case = Case()
         case.enrolment.ready()
-        case.checkpoint.sealed_keys.clear()
-        case.checkpoint.sealed_for.clear()
+        case.desk.asked()
+        case.enrolment.follow_roster()
+        assert case.enrolment.ready() == NAMES
+        assert case.desk.asked() == []
+        removal = FOUNDERS.roster.propose_removal(["fir"])
+        case.desk.newest = FOUNDERS.roster.appended(removal.signed("operator", FOUNDERS.operator))
+        case.enrolment.follow_roster()
+        assert case.enrolment.ready() == NAMES[:4]
+        assert sorted(case.desk.asked()) == list(NAMES[:4])
+        assert {home.roster.head for home in case.homes.values()} == {
+            FOUNDERS.roster.head,
+            case.desk.newest.head,
+        }
+
+    def test_everybody_says_how_far_its_model_is(self) -> None:
+        network = Network()
+        network.wire.before = lambda wire, messages: None
+        training = network.run()
+        assert network.training().enrolment.ready() == NAMES
+        case = Case()
+        case.checkpoint, case.desk = training.checkpoint, Desk(network.homes)
         case.enrolment = case.anew()
         case.enrolment.ready()
-        assert len(case.fingerprints()) == 1
+        assert case.enrolment.enrolled == dict.fromkeys(NAMES, 4)
 
-    def test_a_changed_sealing_key_is_sealed_to_by_a_holder(self) -> None:
+    def test_only_a_last_word_by_the_present_key_is_passed_on(self) -> None:
+        case = Case()
+        word = Presence(
+            by="elm",
+            training=case.checkpoint.training,
+            plan=case.checkpoint.plan.digest,
+            roster=FOUNDERS.roster.head,
+            epoch=1,
+            sealing="0" * 64,
+            masking="0" * 64,
+            lines=1,
+            head=case.homes["elm"].ledger().head,
+        ).signed(FOUNDERS.signing["elm"])
+        case.checkpoint.latest = {"elm": word, "ash": changed(word, by="ash")}
+        assert case.enrolment.ready() == NAMES
+        enrols = {name: m.latest for name, m in case.desk.sent if isinstance(m, Enrol)}
+        assert enrols["elm"] == word
+        assert enrols["ash"] is None
+
+    def test_whoever_is_blamed_is_left_out_as_long_as_it_stays(self) -> None:
         case = Case()
         case.enrolment.ready()
-        case.homes["fir"].sealing_key = X25519PrivateKey.generate()
-        case.homes["fir"].blobs.clear()
-        case.homes["fir"].journal.lines = b""
-        case.desk.restart("fir")
-        case.enrolment.enrolled.discard("fir")
-        case.desk.sent.clear()
-        assert case.enrolment.ready() == NAMES
-        sealing = [(n, m) for n, m in case.desk.sent if isinstance(m, Enrol) and m.seal_to]
-        assert [name for name, _ in sealing] == ["ash"]
-        assert [list(m.seal_to) for _, m in sealing if isinstance(m, Enrol)] == [["fir"]]
-        assert len(case.fingerprints()) == 1
-
-    def test_without_a_holder_in_reach_a_newcomer_waits_and_makes_no_second_key(self) -> None:
-        case = Case()
-        case.desk.offline = {"fir"}
-        first = case.enrolment.ready()
-        assert first == NAMES[:4]
-        case.homes["fir"].sealing_key = X25519PrivateKey.generate()
-        case.desk.restart("fir")
-        case.desk.offline = set(NAMES) - {"fir"}
-        keys = dict(case.checkpoint.sealed_keys)
-        assert case.enrolment.ready() == ()
-        assert case.checkpoint.sealed_keys == keys
+        case.enrolment.blame("elm", "it lied")
+        assert case.enrolment.ready() == ("ash", "birch", "cedar", "fir")
+        assert case.told == [("elm", "it lied")]
+        case.desk.offline = {"elm"}
+        case.enrolment.ready()
         case.desk.offline = set()
-        for _ in range(4):
-            case.enrolment.ready()
-        assert "fir" in case.enrolment.ready()
-        assert len(case.fingerprints()) == 1
-
-    @pytest.mark.parametrize("sealed", [{}, {"ash": b"x"}, dict.fromkeys((*NAMES, "oak"), b"x")])
-    def test_a_holder_that_seals_to_others_than_asked_is_passed_over(
-        self, sealed: dict[str, bytes]
-    ) -> None:
-        case = Case()
-        case.desk.change = lambda name, answer: (
-            answer_with(answer, sealed_keys=sealed)
-            if name == "ash" and isinstance(answer, Enrolled) and answer.sealed_keys
-            else answer
-        )
         assert case.enrolment.ready() == NAMES
-        assert case.checkpoint.sealed_keys.keys() == set(NAMES)
-        assert len(case.fingerprints()) == 1
-
-    def test_strangers_to_the_plan_get_no_key(self) -> None:
-        case = Case()
-        case.desk.homes = {**case.homes, "oak": Home("oak", 9, Bfv)}
-        case.desk.restart("oak")
-        assert case.enrolment.ready() == NAMES
-        assert "oak" not in case.checkpoint.sealed_keys
-        assert "oak" not in {name for name, _ in case.desk.sent}
 
 
 class TestSilence:
@@ -213,7 +184,7 @@ class TestRefusals:
         assert case.told == [("elm", REASON)]
         assert case.enrolment.candidates() == set(NAMES) - {"elm"}
         assert "elm" not in case.enrolment.ready()
-        assert "elm" not in case.desk.asked()[6:]
+        assert "elm" not in case.desk.asked()[5:]
 
     def test_another_refusal_asks_for_consent_again(self) -> None:
         case = Case()
@@ -236,6 +207,6 @@ class TestRefusals:
     def test_other_answers_change_nothing(self) -> None:
         case = Case()
         case.enrolment.ready()
-        case.enrolment.note({"elm": Enrolled(sealed_keys={})})
+        case.enrolment.note({"elm": Enrolled(step=0)})
         assert case.enrolment.ready() == NAMES
         assert case.told == []

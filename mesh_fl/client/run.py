@@ -48,8 +48,8 @@ class Health(BaseModel):
 
 def open_member(home: Home) -> Member:
     """Return the member of a home, with its ledger checked."""
-    # Name and keys are checked before the ledger is touched.
-    settings, card = home.settings, home.card
+    # Name, keys and roster are checked before the ledger is touched.
+    settings, card, roster = home.settings, home.card, home.roster()
     ledger, blobs = home.ledger(), home.blobs()
     if renamed := ledger.tables - settings.tables.keys():
         raise ConfigError(
@@ -65,7 +65,7 @@ def open_member(home: Home) -> Member:
     return Member(
         name=card.name,
         signing=home.signing,
-        roster=home.roster(),
+        roster=roster,
         holdings=holdings(settings),
         ledger=ledger,
         blobs=blobs,

@@ -198,7 +198,7 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
     from mesh_fl.server.planning import plan_for
 
     settings = load_settings(home)
-    _, made = plan_for(settings, Members(home).cards())
+    _, made = plan_for(settings, Members(home).roster())
     config = json.loads(made.config)
     if as_json:
         offer = Offer(network=settings.name, agent=made.agent, config=config, plan=made)

@@ -62,7 +62,7 @@ def open_training(
     stored = Checkpoint.load(blobs) if not new else None
     if stored is not None:
         return build(stored.plan.agent, json.loads(stored.plan.config)), stored
-    agent, plan = plan_for(settings, members.cards())
+    agent, plan = plan_for(settings, members.roster())
     if BLOB in blobs:
         blobs[f"{BLOB}.{int(time.time())}"] = blobs[BLOB]
     return agent, begin(agent, plan)

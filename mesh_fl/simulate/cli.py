@@ -94,6 +94,29 @@ def cost(
     show(Setting(parameters, members, epsilon, records, packed), as_json)
 
 
+@app.command()
+def audit(
+    only: Annotated[
+        str, typer.Option(help="Name of one check, with its bugs, or of one bug.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Of data and splits; noise is never seeded.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer canaries, and nothing that is not installed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Attack the privacy claim, and seed bugs to see that the attacks find them.
+
+    The exit status is 1 if a check fails, or a bug goes unnoticed.
+
+    Example: mesh-sim audit --quick
+    """
+    from mesh_fl.simulate.audit.run import show
+
+    if not show(seed, only, quick, as_json):
+        sys.exit(1)
+
+
 def main() -> None:
     """Run `mesh-sim`."""
     run(app)

@@ -374,7 +374,7 @@ class TestDigest:
         assert pinned.digest == PINNED
 
 
-PINNED = "5afe9019cb0c66ef92dcdce4a5dff7232aef64b22d107eff033607069e33f100"
+PINNED = "a162ea11790d84266902b73e70073e9f7a6895f2b7224b97593d02e87fa80f38"
 
 
 class TestPolicy:

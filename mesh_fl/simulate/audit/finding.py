@@ -29,9 +29,9 @@ class Setting:
     """
 
     seed: int = 0
-    width: int = 24_000
-    canaries: int = 24_000
-    runs: int = 3
+    width: int = 40_000
+    canaries: int = 30_000
+    runs: int = 5
     quick: bool = False
 
     def random(self, label: str) -> np.random.Generator:

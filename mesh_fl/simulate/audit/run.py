@@ -4,9 +4,10 @@ A run on code that is right fails with a probability below 1e-4: the checks' own
 (Bonferroni), shown in the table, and do not depend on the bugs, which are missed less often still.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
 from mesh_fl.errors import ConfigError
@@ -159,9 +160,11 @@ def _run(check: Check, setting: Setting) -> Finding | str:
 
 def show(seed: int, only: str, quick: bool, as_json: bool) -> bool:
     """Audit, print a table or JSON, and tell whether it passed."""
-    size = QUICK if quick else THOROUGH
+    setting = replace(QUICK if quick else THOROUGH, seed=seed)
+    # Members warn of what is done to them here on purpose.
+    logging.disable(logging.WARNING)
     with ERROR.status("") as status:
-        done = audit(Setting(**{**asdict(size), "seed": seed}), only, lambda t: status.update(t))
+        done = audit(setting, only, status.update)
     if as_json:
         show_json(_facts(done))
     else:

@@ -96,7 +96,7 @@ class Terms:
     spares: int = 0
 
 
-def plan_of(agent: Agent, terms: Terms = Terms(), cap: int = 64) -> Plan:  # noqa: B008 (frozen)
+def plan_of(agent: Agent, terms: Terms = Terms(), cap: int = 64) -> Plan:
     """Return a plan for the five."""
     caps = dict.fromkeys(NAMES, cap)
     return make_plan(
