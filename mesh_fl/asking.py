@@ -1,6 +1,6 @@
 """What each member is sent: one signed call for all, and along with it what each of them lacks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgpack
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.messages import Ask, Pending, Reply
+from mesh_fl.privacy.circle import Advertised
 from mesh_fl.privacy.robust import Revealed
 from mesh_fl.statements import Account, Call, Phase
 from mesh_fl.store import Blobs
@@ -83,6 +84,11 @@ class Asking:
         """Return what each member of the cohort is sent."""
         return {name: ask.model_copy(update=self._extras(ask, name)) for name in ask.call.cohort}
 
+    def outside(self, cohort: Collection[str]) -> tuple[str, ...]:
+        """Return who has not entered the epoch yet, as far as we know."""
+        epoch = self._checkpoint.charter.digest if self._checkpoint.charter else ""
+        return tuple(name for name in cohort if self._entered.get(name) != epoch)
+
     def note(self, replies: Mapping[str, Reply]) -> None:
         """Remember whose model is up to date, and sign receipts."""
         at = self._checkpoint
@@ -99,24 +105,32 @@ class Asking:
         self._blobs[self._place(step)] = total.astype("<i8").tobytes()
 
     def keep_parts(
-        self, pending: Pending, replies: Mapping[str, Reply], revealed: Mapping[str, Revealed]
+        self,
+        pending: Pending,
+        replies: Mapping[str, Reply],
+        advertised: Mapping[str, Advertised],
+        revealed: Mapping[str, Revealed],
     ) -> None:
         """Keep what a sum is made of, for the member that adds it up again."""
         sealed = [replies[one.by].sealed for one in pending.accounts]
         parts = [one.ciphertext for one in sealed if one is not None]
+        keys = {name: one.model_dump() for name, one in advertised.items()}
         shares = {name: one.model_dump() for name, one in revealed.items()}
-        self._blobs[self._parts(pending.step)] = msgpack.packb([parts, shares])
+        self._blobs[self._parts(pending.step)] = msgpack.packb([parts, keys, shares])
         self._blobs.pop(self._parts(pending.step - 2), None)
 
     def _recount(self, ask: Ask, name: str) -> dict[str, object]:
         if ask.pending is None or recounter(ask.call.cohort, ask.call.step) != name:
             return {}
+        if self._enrolment.enrolled.get(name, 0) >= ask.pending.step:
+            return {}
         blob = self._blobs.get(self._parts(ask.pending.step))
         if blob is None:
             return {}
-        parts, shares = msgpack.unpackb(blob)
+        parts, keys, shares = msgpack.unpackb(blob)
+        advertised = {name: Advertised.model_validate(one) for name, one in keys.items()}
         revealed = {name: Revealed.model_validate(one) for name, one in shares.items()}
-        return {"recount": tuple(parts), "revealed": revealed}
+        return {"recount": tuple(parts), "advertised": advertised, "revealed": revealed}
 
     def _extras(self, ask: Ask, name: str) -> dict[str, object]:
         at = self._checkpoint

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -121,7 +122,7 @@ class Card(BaseModel):
     @property
     def signing_key(self) -> bytes:
         """The Ed25519 public key, 32 bytes."""
-        return base64.b64decode(self.signing, validate=True)
+        return _decoded(self.signing)
 
     @property
     def digest(self) -> str:
@@ -150,6 +151,12 @@ class Card(BaseModel):
             return False
         one_spelling = self.signing == base64.b64encode(key).decode()
         return one_spelling and verifies(key, TAG, self.digest, self.signature)
+
+
+@lru_cache(maxsize=4096)
+def _decoded(signing: str) -> bytes:
+    # The same few keys are asked for with every signature.
+    return base64.b64decode(signing, validate=True)
 
 
 def _openssh(key: ec.EllipticCurvePublicKey) -> str:

@@ -60,6 +60,8 @@ class Checkpoint(BaseModel):
         "running", "finished", "exhausted" (spare attempts used up) or "split" (members disagree).
     charter, sealed_keys : Charter or None, dict of str to bytes
         The epoch, and its key sealed to each of its members.
+    entered : tuple of str
+        Members who said that they hold that key.
     epoch_began : int
         Releases that were done when it began.
     latest : dict of str to Account or Presence
@@ -89,6 +91,7 @@ class Checkpoint(BaseModel):
     status: Status = "running"
     charter: Charter | None = None
     sealed_keys: dict[str, bytes] = {}
+    entered: tuple[str, ...] = ()
     epoch_began: int = 0
     latest: dict[str, Account | Presence] = {}
     witnesses: tuple[Account, ...] = ()

@@ -1,7 +1,7 @@
 """Epochs at the server: who takes part in the next one, and that all of them hold its key.
 
-An epoch ends after so many releases, when the roster changes, and when somebody is ready who takes
-no part in it. The server passes on keys that it cannot open.
+An epoch ends after so many releases, when the roster changes, and when somebody is ready who does
+not hold its key. The server passes on keys that it cannot open.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,6 +11,7 @@ from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.errors import MeshError
 from mesh_fl.exchange import Exchange
+from mesh_fl.keyring import unusable
 from mesh_fl.messages import Convene, Convened, KeyMade, MakeKey
 from mesh_fl.statements import Charter, Presence
 from mesh_fl.verification import check_charter
@@ -44,7 +45,7 @@ class Convening:
     def due(self, ready: Collection[str]) -> bool:
         """Tell whether a new epoch should begin before these members are asked."""
         charter, plan = self.checkpoint.charter, self.checkpoint.plan
-        if charter is None or not set(ready) <= charter.members:
+        if charter is None or not set(ready) <= set(self.checkpoint.entered):
             return True
         if charter.presences[0].roster != self.exchange.roster().head:
             return True
@@ -73,6 +74,10 @@ class Convening:
             for name, answer in sorted(answers.items())
             if isinstance(answer, Convened) and self._sound(name, answer.presence, number)
         }
+        for name in unusable(tuple(found.values())):
+            del found[name]
+        for name in self.enrolment.restored(tuple(found.values())):
+            del found[name]
         self.enrolment.note(answers)
         self.enrolment.lost([name for name in ready if name not in found])
         return tuple(found.values())
@@ -107,9 +112,10 @@ class Convening:
         """Have everybody open the key before anything is charged under it."""
         # Kept even if few enter: those who did never go back to an earlier number.
         self.checkpoint.charter, self.checkpoint.sealed_keys = charter, dict(sealed_keys)
-        self.checkpoint.epoch_began = self.checkpoint.step
+        self.checkpoint.entered, self.checkpoint.epoch_began = (), self.checkpoint.step
         self.checkpoint.latest |= {one.by: one for one in charter.presences}
-        return len(self.confirm(charter.members)) >= self.checkpoint.plan.survivors
+        self.checkpoint.entered = tuple(sorted(self.confirm(charter.members)))
+        return len(self.checkpoint.entered) >= self.checkpoint.plan.survivors
 
 
 def _names(presences: Iterable[Presence]) -> set[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.exchange import Exchange
 from mesh_fl.messages import Enrol, Enrolled, Refusal, ToServer
+from mesh_fl.peers import Peers
+from mesh_fl.statements import Account, Presence
 
 MOST_STRIKES = 2
 """Attempts that a member may kill before it is left out of all that can do without it."""
@@ -28,6 +30,8 @@ class Enrolment:
         Told who refuses, and why.
     timeout_s : float
         How long a member may take to consent.
+    peers : Peers
+        Where the members' ledgers stand.
 
     Attributes
     ----------
@@ -41,14 +45,17 @@ class Enrolment:
     exchange: Exchange
     refused: Callable[[str, str], None]
     timeout_s: float
+    peers: Peers = field(default_factory=lambda: Peers({}))
     enrolled: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     _passed_over: dict[str, int] = field(default_factory=dict)
     _strikes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Begin with the roster as it is."""
-        self.roster = self.exchange.roster()
+        """Begin with the roster as it is, or as it was where its members have work to finish."""
+        self.roster, at = self.exchange.roster(), self.checkpoint
+        if at.charter is not None and (at.cohort or at.pending is not None):
+            self.roster = self.roster.until(at.charter.presences[0].roster)
 
     def candidates(self) -> frozenset[str]:
         """Return the plan's members that could still take part, connected or not."""
@@ -100,6 +107,16 @@ class Enrolment:
         self.enrolled.pop(name, None)
         self.excluded[name] = why
         self.refused(name, why)
+
+    def restored(self, statements: Collection[Account | Presence]) -> Collection[str]:
+        """Blame whoever signed for a ledger that went back, and return them.
+
+        Their peers would refuse every sum that comes with such a word, for good.
+        """
+        faults = self.peers.sift(statements, self.roster)
+        for name, error in faults.items():
+            self.blame(name, str(error))
+        return faults.keys()
 
     def note(self, answers: Mapping[str, ToServer]) -> None:
         """Remember who refused: for good, or until it has consented again."""

@@ -5,7 +5,9 @@ and seals it to those (`KeyNotice`); both together are the `Charter`. Whoever le
 began has none of its keys, and keys of epochs that are over exist nowhere.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgpack
@@ -19,6 +21,10 @@ from mesh_fl.privacy.masking import hide, mask_of, pair_key
 from mesh_fl.privacy.pipeline import Hide
 from mesh_fl.statements import Call, Charter, KeyNotice, Presence
 from mesh_fl.store import Blobs
+
+
+DAMAGE = (KeyError, ValueError, TypeError, msgpack.UnpackException)
+"""What reading a blob raises that is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +110,27 @@ class Keyring:
     ----------
     name, training : str
         Who we are, in which training.
+    parameters : Parameters
+        Of the plan's encryption; a key for others is refused.
     blobs : Blobs
         Where the keys are kept, by their owner alone.
     """
 
-    def __init__(self, name: str, training: str, blobs: Blobs) -> None:
+    def __init__(self, name: str, training: str, parameters: Parameters, blobs: Blobs) -> None:
         self._name, self._training, self._blobs = name, training, blobs
+        self._parameters = parameters
         self._term: Term | None = None
 
     @property
     def term(self) -> Term | None:
         """The epoch that we stand in, also after a restart."""
         if self._term is None and (blob := self._blobs.get(self._place("term"))):
-            charter, sealed_key, pair = msgpack.unpackb(blob, use_list=False)
-            self._term = self._open(Charter.model_validate(charter), sealed_key, Pair.loads(pair))
+            # A damaged copy is as good as none: the next epoch makes new keys.
+            with suppress(EncryptionError, *DAMAGE):
+                charter, sealed_key, pair = msgpack.unpackb(blob, use_list=False)
+                self._term = self._open(
+                    Charter.model_validate(charter), sealed_key, Pair.loads(pair)
+                )
         return self._term
 
     def convene(self, epoch: int) -> tuple[str, str]:
@@ -131,15 +144,14 @@ class Keyring:
         current = self.term
         if current is not None and current.pair.epoch >= epoch:
             raise ProtocolError(f"epoch {epoch} has begun or is over: expected a later one")
-        blob = self._blobs.get(self._place("pair"))
-        pair = Pair.loads(blob) if blob else None
+        pair = self._pair()
         if pair is None or pair.epoch != epoch:
             pair = Pair.fresh(epoch)
             self._blobs[self._place("pair")] = pair.dumps()
         return pair.public
 
     def make_key(
-        self, draft: KeyNotice, presences: Sequence[Presence], parameters: Parameters
+        self, draft: KeyNotice, presences: Sequence[Presence]
     ) -> tuple[dict[str, bytes], KeyNotice]:
         """Make an epoch's encryption key and seal it to everybody present.
 
@@ -148,7 +160,7 @@ class Keyring:
         dict of str to bytes, KeyNotice
             The sealed keys by member; the notice, still to be signed.
         """
-        made = new_epoch(parameters)
+        made = new_epoch(self._parameters)
         sealed = {
             one.by: seal_epoch(
                 made,
@@ -168,9 +180,7 @@ class Keyring:
             If the charter lists other keys than ours, or its encryption key does not open, or is
             not the one that its maker signed for.
         """
-        blob = self._blobs.get(self._place("pair"))
-        pair = Pair.loads(blob) if blob else None
-        ours = charter.presence(self._name)
+        pair, ours = self._pair(), charter.presence(self._name)
         if pair is None or ours is None or (ours.sealing, ours.masking) != pair.public:
             raise ProtocolError(f"the charter of epoch {charter.notice.epoch} lists other keys")
         term = self._open(charter, sealed_key, pair)
@@ -180,6 +190,11 @@ class Keyring:
         self._term = term
         return term
 
+    def _pair(self) -> Pair | None:
+        with suppress(*DAMAGE):
+            return Pair.loads(self._blobs[self._place("pair")])
+        return None
+
     def _open(self, charter: Charter, sealed_key: bytes, pair: Pair) -> Term:
         context = _context(self._training, pair.epoch, self._name)
         epoch = open_epoch(sealed_key, pair.sealing, context)
@@ -188,10 +203,30 @@ class Keyring:
                 f"the key of epoch {pair.epoch} is not the one that {charter.notice.by} signed "
                 "for: refused, because others may hold another one"
             )
+        if epoch.parameters != self._parameters:
+            raise EncryptionError(
+                f"the key of epoch {pair.epoch} is for {epoch.parameters}, the plan's encryption "
+                f"needs one for {self._parameters}: {charter.notice.by} has to make another"
+            )
         return Term(charter, pair, epoch.secret_key)
 
     def _place(self, part: str) -> str:
         return f"{self._training}.{part}"
+
+
+def unusable(presences: Sequence[Presence]) -> tuple[str, ...]:
+    """Return who states a key that nobody can agree by, or one that is stated twice."""
+    probe = X25519PrivateKey.generate()
+    owners: dict[bytes, list[str]] = defaultdict(list)
+    faulty: set[str] = set()
+    for one in presences:
+        for key in (one.sealing, one.masking):
+            # What is agreed is compared, for a key has more than one encoding.
+            try:
+                owners[pair_key(probe, bytes.fromhex(key), b"probe")].append(one.by)
+            except EncryptionError:
+                faulty.add(one.by)
+    return tuple(sorted(faulty.union(*(names for names in owners.values() if len(names) > 1))))
 
 
 def _context(training: str, epoch: int, recipient: str) -> bytes:

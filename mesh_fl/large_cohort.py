@@ -25,58 +25,55 @@ from mesh_fl.messages import (
     ToMember,
     ToServer,
 )
-from mesh_fl.privacy.circle import Advertised, Circle, Terms, was_signed
-from mesh_fl.privacy.digest import digest_of
+from mesh_fl.privacy.circle import Advertised, Circle, Terms, terms_of
 from mesh_fl.privacy.pipeline import Cipher, slots_of, unmask
-from mesh_fl.privacy.plan import Plan
 from mesh_fl.privacy.recovery import correction
 from mesh_fl.privacy.robust import Attempt, Revealed
+from mesh_fl.privacy.signing import verifies
+from mesh_fl.seat import Part, Seat
 
 LARGE = 20
 """Members of a cohort from which on somebody always drops out."""
 
 
-def terms_of(plan: Plan, training: str, step: int, attempt: int, epoch: str) -> Terms:
-    """Return what all keys of an attempt are bound to."""
-    named = [training, plan.agent, plan.digest, step, attempt, epoch]
-    return Terms(digest_of("large", named).encode(), plan.survivors, plan.colluders)
-
-
 def advertise(order: Advertise, member: Member) -> Keys:
-    """Make keys for an attempt that we have not been charged for."""
+    """Make keys for an attempt, once: we were not charged for it, and began no later one."""
     seat = member.resume(order.training)
+    if seat.part is None or seat.part.order != order:
+        seat.part = _begin(order, seat, member)
+    return Keys(keys=seat.part.attempt.advertise())
+
+
+def _begin(order: Advertise, seat: Seat, member: Member) -> Part:
     last = member.ledger.last(order.training)
-    if last is not None and order.attempt <= last.attempt:
+    latest = max(last.attempt if last else 0, seat.part.order.attempt if seat.part else 0)
+    if order.attempt <= latest:
         raise ProtocolError(
-            f"attempt {order.attempt} is over: it was charged, and its keys are gone"
+            f"expected an attempt after {latest}, which has begun or is over, got {order.attempt}"
         )
     epoch = seat.term.charter
     terms = terms_of(seat.plan, order.training, order.step, order.attempt, epoch.digest)
     keys = {name: member.roster.key_of(name) for name in epoch.members}
-    seat.attempt = (order.attempt, Attempt(member.name, member.signing, keys, terms))
-    return Keys(keys=seat.attempt[1].advertise())
+    return Part(order, Attempt(member.name, member.signing, keys, terms))
 
 
 def deal(order: Deal, member: Member) -> Shares:
     """Share our secrets with our neighbours among those who advertised."""
-    seat = member.resume(order.training)
-    attempt = seat.attempt_of(order.attempt)
-    shares = attempt.deal(order.keys)
-    if attempt.circle is not None:
-        last = list(seat.circles.values())[-1:]
-        seat.circles = {circle.digest: circle for circle in (*last, attempt.circle)}
-    return Shares(shares=shares)
+    part = member.resume(order.training).part_in(order.attempt)
+    if part.dealt is None or part.dealt[0] != order:
+        part.dealt = order, Shares(shares=part.attempt.deal(order.keys))
+    return part.dealt[1]
 
 
 def confirm(order: Confirm, member: Member) -> Confirmed:
     """Sign who survived, once."""
-    attempt = member.resume(order.training).attempt_of(order.attempt)
+    attempt = member.resume(order.training).part_in(order.attempt).attempt
     return Confirmed(signature=attempt.confirm(order.survivors))
 
 
 def reveal(order: Reveal, member: Member) -> Revealing:
     """Give away one share of each neighbour, if enough members confirmed the same survivors."""
-    attempt = member.resume(order.training).attempt_of(order.attempt)
+    attempt = member.resume(order.training).part_in(order.attempt).attempt
     return Revealing(revealed=attempt.reveal(order.confirmations))
 
 
@@ -99,6 +96,12 @@ class Gathered:
     def dealers(self) -> tuple[str, ...]:
         """The members to be asked."""
         return tuple(sorted(self.shares))
+
+    @property
+    def able(self) -> tuple[str, ...]:
+        """Those of them who hold enough shares to go on."""
+        fewest = self.circle.threshold
+        return tuple(name for name in self.dealers if len(self.dealt_to(name)) >= fewest)
 
     def dealt_to(self, name: str) -> dict[str, bytes]:
         """Return what was sealed to a member by the neighbours that dealt."""
@@ -147,9 +150,8 @@ class LargeCohort:
             for name, answer in self._send(dict.fromkeys(keys, asked)).items()
             if isinstance(answer, Shares) and answer.shares.keys() == set(circle.neighbours[name])
         }
-        if len(shares) < max(circle.quorum, at.plan.survivors):
-            return None
-        return Gathered(circle, shares)
+        gathered = Gathered(circle, shares)
+        return gathered if len(gathered.able) >= circle.quorum else None
 
     def unmasked(
         self, gathered: Gathered, pending: Pending, cipher: Cipher
@@ -181,7 +183,7 @@ class LargeCohort:
             name: answer.signature
             for name, answer in self._send(dict.fromkeys(survivors, order)).items()
             if isinstance(answer, Confirmed)
-            and was_signed(self.enrolment.roster.key_of(name), "survivors", told, answer.signature)
+            and verifies(self.enrolment.roster.key_of(name), "survivors", told, answer.signature)
         }
         if len(confirmations) < circle.quorum:
             return None

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh_fl.agent import Agent
-from mesh_fl.errors import BudgetError, LedgerError, MeshError, PlanError, ProtocolError
+from mesh_fl.errors import (
+    BudgetError,
+    EncryptionError,
+    LedgerError,
+    MeshError,
+    PlanError,
+    ProtocolError,
+)
 from mesh_fl.messages import (
     Ask,
     Convene,
@@ -22,6 +29,7 @@ from mesh_fl.messages import (
     encode,
 )
 from mesh_fl.peers import Peers
+from mesh_fl.privacy.circle import terms_of
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.ledger import Charge, Ledger, RecordSet
 from mesh_fl.privacy.noise import Source, SystemSource
@@ -164,7 +172,7 @@ class Member:
         )
         drafted = Charter(presences=order.presences, notice=unsigned.signed(self.signing))
         check_charter(drafted, order.training, seat.plan, self.roster)
-        sealed, notice = seat.keyring.make_key(unsigned, order.presences, seat.plan.parameters)
+        sealed, notice = seat.keyring.make_key(unsigned, order.presences)
         return KeyMade(sealed_keys=sealed, notice=notice.signed(self.signing))
 
     def seat(self, ask: Ask) -> Seat:
@@ -283,16 +291,29 @@ class Member:
             )
 
     def hide(self, ask: Ask, seat: Seat) -> Hide:
-        """Return what adds our masks for one attempt."""
+        """Return what adds our masks for one attempt.
+
+        Raises
+        ------
+        ProtocolError
+            If it is no attempt of ours, or too few of a large cohort dealt to us.
+        """
+        call = ask.call
         if not self.masked:
             return unmasked
         modulus = seat.plan.parameters.plain_modulus
-        if not ask.call.circle:
-            return seat.term.hide(self.name, ask.call, seat.digest, modulus)
-        attempt = seat.attempt_of(ask.call.attempt)
-        if attempt.circle is None or attempt.circle.digest != ask.call.circle:
+        if not call.circle:
+            return seat.term.hide(self.name, call, seat.digest, modulus)
+        attempt = seat.part_in(call.attempt).attempt
+        terms = terms_of(seat.plan, call.training, call.step, call.attempt, call.epoch)
+        ours = attempt.circle
+        if ours is None or (ours.digest, ours.terms) != (call.circle, terms):
             raise ProtocolError("the call is for another circle of keys than the one we dealt in")
-        attempt.receive(ask.dealt, ask.call.cohort)
+        try:
+            attempt.receive(ask.dealt, call.cohort)
+        except EncryptionError as error:
+            # The server would take it for a sum that we cannot open, and give that up.
+            raise ProtocolError(str(error)) from None
         return lambda slots: attempt.hide(slots, modulus)
 
     def _enter_epoch(self, ask: Ask, seat: Seat) -> None:

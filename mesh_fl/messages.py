@@ -209,8 +209,8 @@ class Ask(Message):
         For the member whose turn it is: everything sealed that `pending` is said to be the sum of.
     dealt : dict of str to bytes
         In a large cohort, what our neighbours sealed to us.
-    revealed : dict of str to Revealed
-        With `recount`: what took the masks off the sum.
+    advertised, revealed : dict of str to Advertised, dict of str to Revealed
+        With `recount`, in a large cohort: its keys, and what took the masks off the sum.
     charter, sealed_key : Charter or None, bytes or None
         The epoch's, for a member that does not have them yet.
     model : bytes or None
@@ -226,6 +226,7 @@ class Ask(Message):
     witnesses: tuple[Account, ...] = ()
     recount: tuple[bytes, ...] = ()
     dealt: dict[str, bytes] = {}
+    advertised: dict[str, Advertised] = {}
     revealed: dict[str, Revealed] = {}
     charter: Charter | None = None
     sealed_key: bytes | None = None

@@ -24,6 +24,7 @@ from mesh_fl.privacy.pipeline import (
     slots_of,
     unmask,
 )
+from mesh_fl.privacy.circle import Circle, terms_of
 from mesh_fl.privacy.plan import Kind, Plan
 from mesh_fl.privacy.recovery import correction
 from mesh_fl.roster import Roster
@@ -97,7 +98,8 @@ def open_pending(ask: Ask, pending: Pending, seat: Seat, member: Member) -> NDAr
     check_pending(pending, call, seat.plan, member.roster)
     member.peers.note(pending.accounts, member.roster)
     total = open_sum(pending.encrypted, release, seat.cipher, len(pending.accounts))
-    if recounter(call.cohort, call.step) == seat.name:
+    # What our model has seen must come to the same total as then.
+    if seat.step < pending.step and recounter(call.cohort, call.step) == seat.name:
         recount(ask, pending, total, seat)
     return total
 
@@ -114,9 +116,7 @@ def recount(ask: Ask, pending: Pending, total: NDArray[np.int64], seat: Seat) ->
     release = seat.plan.release(pending.kind)
     again = add([Sealed(ciphertext=one) for one in ask.recount], release, seat.cipher)
     if pending.call.circle:
-        circle, modulus = seat.circles.get(pending.call.circle), seat.plan.parameters.plain_modulus
-        if circle is None:
-            return  # we took no part in that attempt, and cannot tell its masks
+        circle, modulus = circle_of(ask, pending, seat), seat.plan.parameters.plain_modulus
         survivors = [one.by for one in pending.accounts]
         masks = correction(
             circle, pending.call.cohort, survivors, ask.revealed, modulus, slots_of(release)
@@ -124,6 +124,22 @@ def recount(ask: Ask, pending: Pending, total: NDArray[np.int64], seat: Seat) ->
         again = unmask(again, masks.residues, seat.cipher, modulus)
     if not np.array_equal(open_sum(again, release, seat.cipher, len(ask.recount)), total):
         raise ProtocolError("the operator's sum is not the sum of what the members sealed")
+
+
+def circle_of(ask: Ask, pending: Pending, seat: Seat) -> Circle:
+    """Return the circle in which a sum was hidden: the survivors signed for its digest.
+
+    Raises
+    ------
+    ProtocolError
+        If the keys that came along make another one.
+    """
+    past = pending.call
+    terms = terms_of(seat.plan, past.training, past.step, past.attempt, past.epoch)
+    circle = Circle.of(ask.advertised, terms)
+    if circle.digest != past.circle:
+        raise ProtocolError("the keys that came along are not those of the attempt that it adds up")
+    return circle
 
 
 def compare_model(ask: Ask, seat: Seat) -> None:

@@ -1,10 +1,11 @@
 """What is remembered of the others' ledgers: one that went back was restored from a backup."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgpack
+from pydantic import TypeAdapter
 
-from mesh_fl.errors import LedgerError
+from mesh_fl.errors import ConfigError, LedgerError
 from mesh_fl.roster import Roster
 from mesh_fl.statements import Account, Presence
 from mesh_fl.store import Blobs
@@ -14,6 +15,8 @@ BLOB = "peers"
 REMEMBERED = 64
 """Links a member: enough for every statement that may still be on its way."""
 
+_LINKS = TypeAdapter(dict[str, dict[int, str]])
+
 
 class Peers:
     """Keeps the last links of each ledger, by its member's signing key.
@@ -22,13 +25,17 @@ class Peers:
     ----------
     blobs : Blobs
         Where they are kept.
+
+    Raises
+    ------
+    ConfigError
+        If what is kept cannot be read.
     """
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         blob = blobs.get(BLOB)
-        known = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
-        self._links: dict[str, dict[int, str]] = known
+        self._links: dict[str, dict[int, str]] = {} if blob is None else _parsed(blob)
 
     def note(self, statements: Iterable[Account | Presence], roster: Roster) -> None:
         """Remember verified statements, durably.
@@ -42,9 +49,42 @@ class Peers:
         for one in statements:
             key = roster.key_of(one.by).hex()
             links[key] = _extended(links.get(key, {}), one)
+        self._keep(links)
+
+    def sift(
+        self, statements: Iterable[Account | Presence], roster: Roster
+    ) -> Mapping[str, LedgerError]:
+        """Remember the verified statements that go on from what we know, durably.
+
+        Returns
+        -------
+        mapping of str to LedgerError
+            By member, why its statement does not.
+        """
+        links, faults = dict(self._links), dict[str, LedgerError]()
+        for one in statements:
+            key = roster.key_of(one.by).hex()
+            try:
+                links[key] = _extended(links.get(key, {}), one)
+            except LedgerError as error:
+                faults[one.by] = error
+        self._keep(links)
+        return faults
+
+    def _keep(self, links: dict[str, dict[int, str]]) -> None:
         if links != self._links:
             self._blobs[BLOB] = msgpack.packb(links)
             self._links = links
+
+
+def _parsed(blob: bytes) -> dict[str, dict[int, str]]:
+    try:
+        return _LINKS.validate_python(msgpack.unpackb(blob, strict_map_key=False))
+    except (ValueError, TypeError, msgpack.UnpackException):
+        raise ConfigError(
+            f"our memory of the other members' ledgers cannot be read: put the file '{BLOB}' of "
+            "the home back, or delete it, and with it what would betray a restored ledger"
+        ) from None
 
 
 def _extended(known: dict[int, str], one: Account | Presence) -> dict[int, str]:

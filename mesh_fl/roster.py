@@ -156,6 +156,15 @@ class Roster:
         length = len(earlier.entries)
         return len(self.entries) >= length and self.entries[length - 1].digest == earlier.head
 
+    def until(self, head: str) -> Self:
+        """Return the roster as it was when its last entry had this digest; all of it if never."""
+        roster = type(self)((), {})
+        for entry in self.entries:
+            roster = roster.appended(entry)
+            if roster.head == head:
+                return roster
+        return self
+
     def propose_join(self, cards: Iterable[Card]) -> Entry:
         """Return an entry by which new members join, once enough members approve it."""
         return self._next("join", cards=tuple(cards))

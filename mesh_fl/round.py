@@ -104,15 +104,19 @@ def client_turn(ask: Ask, member: Member) -> Reply:
     if call.phase == "close":
         compare_model(ask, seat)
         return _reply(None, opened, call, seat, member)
-    if not member.charge(call, seat) and (stored := member.stored_reply(call)):
+    stored = member.stored_reply(call)
+    if stored and not member.charge(call, seat):
         return stored
+    # Before the charge: nobody pays for an attempt that it takes no part in.
+    hide = member.hide(ask, seat)
+    member.charge(call, seat)
     kind = seat.plan.schedule[call.step - 1]
     sealed = seal(
         rows_of(kind, seat),
         seat.plan.release(kind),
         seat.cipher,
         member.source,
-        member.hide(ask, seat),
+        hide,
     )
     reply = _reply(sealed, opened, call, seat, member)
     member.store_reply(reply)
@@ -190,7 +194,11 @@ def server_turn(
     try:
         whole = add(list(sealed.values()), release, cipher)
     except EncryptionError:
-        return tuple(name for name, one in sealed.items() if not _adds(one, release, cipher))
+        faulty = tuple(name for name, one in sealed.items() if not _adds(one, release, cipher))
+        if not call.circle or not faulty:
+            return faulty
+        sound = {name: replies[name] for name in sealed if name not in faulty}
+        return server_turn(ask, sound, plan, cipher)
     accounts = tuple(replies[name].account for name in sealed)
     return Pending(encrypted=whole, call=call, accounts=accounts)
 

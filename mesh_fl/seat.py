@@ -9,7 +9,7 @@ from mesh_fl.agent import Agent, Data, State
 from mesh_fl.errors import PlanError, ProtocolError
 from mesh_fl.keyring import Keyring, Term
 from mesh_fl.layout import size
-from mesh_fl.privacy.circle import Circle
+from mesh_fl.messages import Advertise, Deal, Shares
 from mesh_fl.privacy.ledger import RecordSet
 from mesh_fl.privacy.pipeline import Cipher, CipherFactory
 from mesh_fl.privacy.plan import Plan
@@ -53,6 +53,25 @@ class Holding:
     dataset: Callable[[Agent], Dataset]
 
 
+@dataclass
+class Part:
+    """Our part in one attempt of a large cohort, in memory only: a crash ends it.
+
+    Parameters
+    ----------
+    order : Advertise
+        That began it.
+    attempt : Attempt
+        Our keys.
+    dealt : tuple of Deal and Shares, or None
+        What we answered: messages may arrive twice.
+    """
+
+    order: Advertise
+    attempt: Attempt
+    dealt: tuple[Deal, Shares] | None = None
+
+
 class Seat:
     """Where a member stands in a training.
 
@@ -74,10 +93,8 @@ class Seat:
         SHA-256 of the last encrypted sum that was opened, or empty.
     keyring : Keyring
         Our keys of this training.
-    attempt : tuple of int and Attempt, or None
-        The last attempt in a large cohort, in memory only: a crash ends our part in it.
-    circles : dict of str to Circle
-        Public keys of the last two such attempts, by digest.
+    part : Part or None
+        In the last attempt of a large cohort.
     """
 
     def __init__(
@@ -103,10 +120,9 @@ class Seat:
         self.cost_factor = cost_factor
         self._make_cipher = make_cipher
         self._cipher: tuple[str, Cipher] | None = None
-        self.keyring = Keyring(name, training, blobs)
+        self.keyring = Keyring(name, training, plan.parameters, blobs)
         self.opened = ""
-        self.attempt: tuple[int, Attempt] | None = None
-        self.circles: dict[str, Circle] = {}
+        self.part: Part | None = None
         self._blobs = blobs
         self._initial = agent.init()
         self.state: State = self._initial
@@ -128,7 +144,7 @@ class Seat:
             raise ProtocolError("no epoch has begun: there is no key yet")
         return term
 
-    def attempt_of(self, number: int) -> Attempt:
+    def part_in(self, attempt: int) -> Part:
         """Return our part of an attempt in a large cohort.
 
         Raises
@@ -136,9 +152,9 @@ class Seat:
         ProtocolError
             If we have none.
         """
-        if self.attempt is None or self.attempt[0] != number:
-            raise ProtocolError(f"we have no keys for attempt {number}: we dropped out of it")
-        return self.attempt[1]
+        if self.part is None or self.part.order.attempt != attempt:
+            raise ProtocolError(f"we have no keys for attempt {attempt}: we dropped out of it")
+        return self.part
 
     @property
     def cipher(self) -> Cipher:

@@ -18,11 +18,14 @@ from mesh_fl.asking import Asking
 from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.convening import Convening
 from mesh_fl.enrolment import Enrolment
+from mesh_fl.errors import MeshError
 from mesh_fl.exchange import Exchange
 from mesh_fl.large_cohort import LARGE, Gathered, LargeCohort
 from mesh_fl.layout import unpack
 from mesh_fl.messages import Ask, Pending, Refusal, Reply
 from mesh_fl.opening import Opening, liars, settle, step_model
+from mesh_fl.peers import Peers
+from mesh_fl.privacy.circle import Advertised
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
 from mesh_fl.privacy.plan import Plan
@@ -30,6 +33,7 @@ from mesh_fl.privacy.robust import Revealed
 from mesh_fl.round import fits, server_turn
 from mesh_fl.state import dump_state, first_digest, load_state
 from mesh_fl.store import Blobs
+from mesh_fl.verification import check_pending
 
 MISFIT = Refusal(cause="reply", lasting=True)
 
@@ -126,7 +130,9 @@ class Training:
         self.plan: Plan = self.checkpoint.plan
         self.state: State = load_state(self.checkpoint.state, self.agent.init())
         self._cipher = self.make_cipher(self.plan.parameters, None)
-        self.enrolment = Enrolment(self.checkpoint, self.exchange, self._refused, self.timeout_s)
+        self.enrolment = Enrolment(
+            self.checkpoint, self.exchange, self._refused, self.timeout_s, Peers(self.blobs)
+        )
         self.epochs = Convening(
             self.checkpoint, self.exchange, self.enrolment, self.timeout_s, self._confirm
         )
@@ -135,6 +141,8 @@ class Training:
 
     def run(self) -> Checkpoint:
         """Train until all rounds are done, no further attempt is affordable, or `stopped`."""
+        if not self._openable():
+            self._drop_pending()
         self._save()
         if self.checkpoint.attempt:
             self._patient_until = time.monotonic() + self.patience_s
@@ -154,7 +162,8 @@ class Training:
         if self._unsettled():
             self._have_opened(self.enrolment.ready())
             return
-        self.enrolment.follow_roster()
+        if self.checkpoint.pending is None:
+            self.enrolment.follow_roster()
         ready = self.enrolment.ready()
         behind = set(ready) - self._closed
         if self.checkpoint.pending is None and not behind <= set(self._within_epoch(behind)):
@@ -180,8 +189,7 @@ class Training:
             self._save()
 
     def _within_epoch(self, names: Collection[str]) -> tuple[str, ...]:
-        charter = self.checkpoint.charter
-        return tuple(sorted(charter.members & set(names))) if charter else ()
+        return tuple(sorted(set(self.checkpoint.entered) & set(names)))
 
     def _confirm(self, members: Collection[str]) -> Collection[str]:
         self._save()
@@ -193,6 +201,8 @@ class Training:
         self._tell("asked", f"asking {len(cohort)} members (attempt {self.checkpoint.attempt})")
         kind, gathered = self.plan.schedule[self.checkpoint.step], None
         if self._is_large(cohort):
+            if outside := self._asking.outside(cohort):
+                self._confirm(outside)
             gathered = self.large.gather(cohort, self.checkpoint.step + 1)
             if gathered is None:
                 self._dead_unless_stopped(())
@@ -204,20 +214,22 @@ class Training:
         if self.checkpoint.status != "running":
             return
         outcome = server_turn(ask, replies, self.plan, self._cipher)
-        if not isinstance(outcome, Pending) or not agreed:
+        unopened = self.checkpoint.pending is not None
+        if not isinstance(outcome, Pending) or not agreed or unopened:
             # Nobody is to blame for a sum that could not be opened, or was opened differently.
             blamed = agreed and self.checkpoint.step == ask.call.step - 1
             missing = () if isinstance(outcome, Pending) or gathered or not blamed else outcome
             self._dead_unless_stopped(missing)
             return
-        revealed: dict[str, Revealed] = {}
+        keys: Mapping[str, Advertised] = {}
+        revealed: Mapping[str, Revealed] = {}
         if gathered is not None:
             found = self.large.unmasked(gathered, outcome, self._cipher)
             if found is None:
                 self._dead_unless_stopped(())
                 return
-            outcome, revealed = found
-        self._asking.keep_parts(outcome, replies, revealed)
+            keys, (outcome, revealed) = gathered.circle.advertised, found
+        self._asking.keep_parts(outcome, replies, keys, revealed)
         self.checkpoint.pending = outcome
         self.checkpoint.cohort = ()
         self.checkpoint.step += 1
@@ -320,6 +332,8 @@ class Training:
             for name, answer in answers.items()
             if name not in replies
         }
+        for name in self.enrolment.restored([reply.account for reply in replies.values()]):
+            del replies[name]
         self.enrolment.note(strange)
         self.enrolment.lost([name for name in cohort if name not in answers])
         self._asking.note(replies)
@@ -328,6 +342,17 @@ class Training:
         if ask.pending is not None and len(unopened) == len(cohort) >= self.plan.survivors:
             self._drop_pending()
         return replies
+
+    def _openable(self) -> bool:
+        """Tell whether members would open the pending sum: not if a tampered server stored it."""
+        pending = self.checkpoint.pending
+        if pending is None:
+            return True
+        try:
+            check_pending(pending, pending.call, self.plan, self.enrolment.roster)
+        except MeshError:
+            return False
+        return pending.call.training == self.checkpoint.training
 
     def _drop_pending(self) -> None:
         """Give up a sum that nobody can open: somebody sealed under another key."""
@@ -353,7 +378,8 @@ class Training:
         for name in opening.dissenters:
             self.enrolment.blame(name, "it signed for another total than the others opened")
         # In a large cohort some are always missing; in a small one the next ask deals anew.
-        complete = ask.call.circle or len(opening.witnesses) == len(ask.call.cohort)
+        large = ask.call.circle or len(ask.call.cohort) > LARGE
+        complete = large or len(opening.witnesses) == len(ask.call.cohort)
         total = opening.total
         if total is None and (complete or opening.dissenters):
             total = self._from_one(opening, replies)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from mesh_fl.errors import PlanError, ProtocolError
+from mesh_fl.keyring import unusable
 from mesh_fl.messages import Pending
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
@@ -77,6 +78,8 @@ def check_charter(charter: Charter, training: str, plan: Plan, roster: Roster) -
     names = [one.by for one in charter.presences]
     if names != sorted(set(names)) or charter.notice.by not in names:
         raise ProtocolError("the charter names a member twice, or a stranger made its key")
+    if faulty := unusable(charter.presences):
+        raise ProtocolError(f"keys of {', '.join(faulty)} are degenerate, or stated twice")
     if len(names) < plan.survivors:
         raise PlanError(f"the epoch has {len(names)} members, the plan needs {plan.survivors}")
     _signed_by(charter.notice, charter.notice.by, roster)

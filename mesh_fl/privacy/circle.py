@@ -3,7 +3,6 @@
 Members and server derive it each for themselves from the keys that the members advertised.
 """
 
-import functools
 import hmac
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from mesh_fl.errors import EncryptionError
 from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.masking import pair_key
 from mesh_fl.privacy.neighbours import choose, neighbours
+from mesh_fl.privacy.plan import Plan
 from mesh_fl.privacy.signing import sign, verifies
 
 Key = Annotated[bytes, Field(min_length=32, max_length=32)]
@@ -53,6 +53,12 @@ class Terms:
             )
 
 
+def terms_of(plan: Plan, training: str, step: int, attempt: int, epoch: str) -> Terms:
+    """Return what all keys of an attempt are bound to."""
+    named = [training, plan.agent, plan.digest, step, attempt, epoch]
+    return Terms(digest_of("large", named).encode(), plan.survivors, plan.colluders)
+
+
 class Advertised(BaseModel):
     """A member's public keys for one attempt.
 
@@ -82,7 +88,7 @@ class Advertised(BaseModel):
 
     def stands(self, name: str, context: bytes, public: bytes) -> bool:
         """Tell whether a member signed these keys for this attempt."""
-        return was_signed(public, "advertised", self._digest(name, context), self.signature)
+        return verifies(public, "advertised", self._digest(name, context), self.signature)
 
     def usable(self) -> bool:
         """Tell whether others can agree with both keys; the server asks before it forwards them."""
@@ -200,9 +206,3 @@ def own_mask_key(seed: bytes) -> bytes:
 def commitment_to(seed: bytes) -> bytes:
     """Return what says nothing about a random seed, and fits no other one."""
     return hmac.digest(seed, b"mesh_fl/commitment", "sha256")
-
-
-@functools.lru_cache(maxsize=4096)
-def was_signed(public: bytes, tag: str, digest: str, signature: str) -> bool:
-    """Tell whether a signature is good; a simulation asks the same for each of its members."""
-    return verifies(public, tag, digest, signature)

@@ -34,11 +34,10 @@ from mesh_fl.privacy.circle import (
     commitment_to,
     mask_key,
     own_mask_key,
-    was_signed,
 )
 from mesh_fl.privacy.masking import hide, mask_of, pair_key
 from mesh_fl.privacy.sharing import SECRET_BYTES, SHARE_BYTES, split
-from mesh_fl.privacy.signing import sign
+from mesh_fl.privacy.signing import sign, verifies
 
 Share = Annotated[bytes, Field(min_length=SHARE_BYTES, max_length=SHARE_BYTES)]
 
@@ -166,7 +165,8 @@ class Attempt:
     @property
     def circle(self) -> Circle | None:
         """What all who take part know; None until we dealt."""
-        return self._circle
+        found: Circle | None = getattr(self, "_circle", None)
+        return found
 
     def receive(self, dealt: Mapping[str, bytes], dealers: Collection[str]) -> None:
         """Take the shares that neighbours dealt to us.
@@ -267,7 +267,7 @@ class Attempt:
             raise EncryptionError("expected to confirm survivors before we reveal anything")
         told = self._circle.survived(self._dealers, self._survivors)
         found = sum(
-            was_signed(self._roster[name], "survivors", told, signature)
+            verifies(self._roster[name], "survivors", told, signature)
             for name, signature in confirmations.items()
             if name in self._survivors and name in self._roster
         )

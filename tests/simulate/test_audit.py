@@ -18,13 +18,25 @@ from mesh_fl.simulate.audit.finding import QUICK, THOROUGH, Check, Finding, Sett
 from mesh_fl.simulate.audit.goodness import delta_of_gaussian, gaussian_p_value, uniform_p_value
 from mesh_fl.simulate.audit.one_run import epsilon_bound, p_value
 from mesh_fl.simulate.audit.run import CHECKS, Audit, Outcome, audit
-from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, canaries, plan_of, two_attempts
+from mesh_fl.simulate.audit.subject import (
+    NAMES,
+    Canaries,
+    Subject,
+    Terms,
+    canaries,
+    plan_of,
+    two_attempts,
+)
 from mesh_fl.simulate.audit.swap import Swap, instead, listening, swapped
 from mesh_fl.simulate.cli import app
 
 FALSE_ALARM = 1e-4
 UNBROKEN = {"membership"}
 """A model of nine parameters gives nobody away even without noise."""
+
+
+PLACES = {swap.label: (swap.place, swap.name) for bug in BUGS for swap in bug.swaps}
+ORIGINALS = {label: getattr(*place) for label, place in PLACES.items()}
 
 
 def told(outcomes: list[Outcome]) -> list[str]:
@@ -71,13 +83,13 @@ class TestOneRunBound:
         self, epsilon: float
     ) -> None:
         count, truth = 20_000, 1 / (1 + math.exp(-epsilon))
-        right = np.random.default_rng(1).binomial(count, truth, 400)
-        bounds = np.array([epsilon_bound(count, count, int(v), 0.0) for v in right[:40]])
+        right = np.random.default_rng(1).binomial(count, truth, 8)
+        bounds = np.array([epsilon_bound(count, count, int(v), 0.0) for v in right])
         assert np.all(bounds > epsilon - 0.15)
-        assert np.mean(bounds > epsilon) < 0.25
+        assert np.mean(bounds > epsilon) < 0.3
         error = math.sqrt(truth * (1 - truth) / count)
         expected = float(np.log((truth - 1.645 * error) / (1 - truth + 1.645 * error)))
-        assert bounds.mean() == pytest.approx(expected, abs=0.03)
+        assert bounds.mean() == pytest.approx(expected, abs=0.05)
 
     @pytest.mark.parametrize(("guesses", "right"), [(20_000, 11_000), (500, 430), (60, 60)])
     def test_without_delta_it_is_the_exact_binomial_bound(self, guesses: int, right: int) -> None:
@@ -136,8 +148,8 @@ class TestGoodness:
 
 class TestExpectedSigma:
     @pytest.mark.parametrize("terms", PLANS)
-    def test_it_is_what_five_shares_add_up_to(self, terms: object) -> None:
-        plan = plan_of(Canaries(width=500), terms)  # type: ignore[arg-type]
+    def test_it_is_what_five_shares_add_up_to(self, terms: Terms) -> None:
+        plan = plan_of(Canaries(width=500), terms)
         for kind in set(plan.schedule):
             whole = plan.release(kind).share * math.sqrt(len(NAMES))
             assert expected_sigma(plan, kind) == pytest.approx(whole, rel=1e-9)
@@ -206,11 +218,7 @@ class TestSwap:
 
     def test_no_swap_outlives_the_audit(self, quick: Audit) -> None:
         assert quick.outcomes
-        assert not any(
-            hasattr(getattr(swap.place, swap.name), "__wrapped__")
-            for bug in BUGS
-            for swap in bug.swaps
-        )
+        assert {label: getattr(*place) for label, place in PLACES.items()} == ORIGINALS
 
 
 def passes(_: Setting) -> Finding:

@@ -35,8 +35,8 @@ def check_one_run(setting: Setting) -> Finding:
     """Guess from all that was opened which canaries were there, and bound epsilon from below.
 
     Each canary is one record along an axis of its own: gradient space, the strongest attack of
-    Steinke, Nasr and Jagielski 2023 (section 6). It finds gross bugs: a promise of .1 leaves 52.5 %
-    of all guesses right, and what the masks' threat model spares the attacker shows as less.
+    Steinke, Nasr and Jagielski 2023 (section 6). It finds gross bugs only: a promise of .1 lets
+    52.5 % of all guesses be right, and right code stays below that.
     """
     runs = [_one_run(setting, number) for number in range(setting.runs)]
     opened = all(bound is not None for bound, _ in runs)
@@ -72,7 +72,8 @@ def _guessed(subject: Subject) -> NDArray[np.bool_]:
         release = plan.release(kind)
         unit = release.scale * release.clip
         score += total * unit / release.sigma**2
-    return score > np.median(score)
+    # By rank and not by a threshold: without noise there are but two scores.
+    return stats.rankdata(score, method="ordinal") > len(score) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,9 @@ def _loss(agent: ClientHealth, state: State, data: Data) -> Vector:
 def _customers(
     setting: Setting,
 ) -> tuple[str, ClientHealth, Mapping[str, Data], Data]:
-    """Return the demo's customers, or made-up ones where its extra is not installed."""
+    """Return the demo's customers; made-up ones in haste, or where its extra is not installed."""
+    if setting.quick:
+        return _made_up(setting)
     try:
         from mesh_fl.simulate.demo.telco import deal, demo_agent, load_telco, prepare
 

@@ -35,7 +35,7 @@ def p_value(records: int, guesses: int, right: int, epsilon: float, delta: float
     if right == 0:
         return 1.0
     short = np.arange(1, right + 1)
-    nearly = law.cdf(right - 1) - law.cdf(right - 1 - short)
+    nearly = np.cumsum(law.pmf(right - short))
     return min(1.0, float(law.sf(right - 1)) + 2 * records * delta * float((nearly / short).max()))
 
 
