@@ -1,6 +1,6 @@
 """What each member is sent: one signed call for all, and along with it what each of them lacks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import msgpack
 import numpy as np
@@ -83,11 +83,6 @@ class Asking:
     def each(self, ask: Ask) -> dict[str, Ask]:
         """Return what each member of the cohort is sent."""
         return {name: ask.model_copy(update=self._extras(ask, name)) for name in ask.call.cohort}
-
-    def outside(self, cohort: Collection[str]) -> tuple[str, ...]:
-        """Return who has not entered the epoch yet, as far as we know."""
-        epoch = self._checkpoint.charter.digest if self._checkpoint.charter else ""
-        return tuple(name for name in cohort if self._entered.get(name) != epoch)
 
     def note(self, replies: Mapping[str, Reply]) -> None:
         """Remember whose model is up to date, and sign receipts."""

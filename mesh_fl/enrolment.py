@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.exchange import Exchange
 from mesh_fl.messages import Enrol, Enrolled, Refusal, ToServer
-from mesh_fl.peers import Peers
 from mesh_fl.statements import Account, Presence
 
 MOST_STRIKES = 2
@@ -30,8 +29,6 @@ class Enrolment:
         Told who refuses, and why.
     timeout_s : float
         How long a member may take to consent.
-    peers : Peers
-        Where the members' ledgers stand.
 
     Attributes
     ----------
@@ -45,7 +42,6 @@ class Enrolment:
     exchange: Exchange
     refused: Callable[[str, str], None]
     timeout_s: float
-    peers: Peers = field(default_factory=lambda: Peers({}))
     enrolled: dict[str, int] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     _passed_over: dict[str, int] = field(default_factory=dict)
@@ -108,15 +104,12 @@ class Enrolment:
         self.excluded[name] = why
         self.refused(name, why)
 
-    def restored(self, statements: Collection[Account | Presence]) -> Collection[str]:
-        """Blame whoever signed for a ledger that went back, and return them.
-
-        Their peers would refuse every sum that comes with such a word, for good.
-        """
-        faults = self.peers.sift(statements, self.roster)
-        for name, error in faults.items():
-            self.blame(name, str(error))
-        return faults.keys()
+    def restored(self, words: Collection[Account | Presence]) -> Collection[str]:
+        """Blame whoever's ledger does not go on from its last word, and return them."""
+        gone_back = [one.by for one in words if not self.continues(one)]
+        for name in gone_back:
+            self.blame(name, "it signed for an older ledger than before: restored from a backup")
+        return gone_back
 
     def note(self, answers: Mapping[str, ToServer]) -> None:
         """Remember who refused: for good, or until it has consented again."""
@@ -128,6 +121,16 @@ class Enrolment:
                 self.excluded[name] = answer.reason
             self._passed_over.setdefault(name, 0)
             self.refused(name, answer.reason)
+
+    def continues(self, word: Account | Presence) -> bool:
+        """Tell whether a member's ledger goes on from its last word; a restored one does not.
+
+        The other members would refuse it too, and nobody could say to the server whom they mean.
+        """
+        last = self._latest(word.by)
+        if last is None or word.lines > last.lines:
+            return True
+        return (word.lines, word.head) == (last.lines, last.head)
 
     def strike(self, names: Collection[str]) -> None:
         """Remember who killed an attempt, which everybody else has paid for."""
@@ -156,12 +159,15 @@ class Enrolment:
         return chances & (chances - 1) == 0
 
     def _message(self, name: str) -> Enrol:
-        latest = self.checkpoint.latest.get(name)
-        if latest is not None and not latest.verifies(self.roster.key_of(name)):
-            latest = None  # by a key that has left the roster
         return Enrol(
             training=self.checkpoint.training,
             plan=self.checkpoint.plan,
             roster=self.roster.dumps(),
-            latest=latest,
+            latest=self._latest(name),
         )
+
+    def _latest(self, name: str) -> Account | Presence | None:
+        latest = self.checkpoint.latest.get(name)
+        if latest is None or not latest.verifies(self.roster.key_of(name)):
+            return None  # by a key that has left the roster
+        return latest

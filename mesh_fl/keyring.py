@@ -22,7 +22,6 @@ from mesh_fl.privacy.pipeline import Hide
 from mesh_fl.statements import Call, Charter, KeyNotice, Presence
 from mesh_fl.store import Blobs
 
-
 DAMAGE = (KeyError, ValueError, TypeError, msgpack.UnpackException)
 """What reading a blob raises that is missing or damaged."""
 

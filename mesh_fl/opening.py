@@ -12,6 +12,7 @@ from mesh_fl.errors import ProtocolError
 from mesh_fl.layout import unpack
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Pending, Reply
+from mesh_fl.privacy.circle import Circle, terms_of
 from mesh_fl.privacy.pipeline import (
     Opened,
     Sealed,
@@ -24,7 +25,6 @@ from mesh_fl.privacy.pipeline import (
     slots_of,
     unmask,
 )
-from mesh_fl.privacy.circle import Circle, terms_of
 from mesh_fl.privacy.plan import Kind, Plan
 from mesh_fl.privacy.recovery import correction
 from mesh_fl.roster import Roster

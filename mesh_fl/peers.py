@@ -1,6 +1,6 @@
 """What is remembered of the others' ledgers: one that went back was restored from a backup."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgpack
 from pydantic import TypeAdapter
@@ -49,29 +49,6 @@ class Peers:
         for one in statements:
             key = roster.key_of(one.by).hex()
             links[key] = _extended(links.get(key, {}), one)
-        self._keep(links)
-
-    def sift(
-        self, statements: Iterable[Account | Presence], roster: Roster
-    ) -> Mapping[str, LedgerError]:
-        """Remember the verified statements that go on from what we know, durably.
-
-        Returns
-        -------
-        mapping of str to LedgerError
-            By member, why its statement does not.
-        """
-        links, faults = dict(self._links), dict[str, LedgerError]()
-        for one in statements:
-            key = roster.key_of(one.by).hex()
-            try:
-                links[key] = _extended(links.get(key, {}), one)
-            except LedgerError as error:
-                faults[one.by] = error
-        self._keep(links)
-        return faults
-
-    def _keep(self, links: dict[str, dict[int, str]]) -> None:
         if links != self._links:
             self._blobs[BLOB] = msgpack.packb(links)
             self._links = links

@@ -41,8 +41,9 @@ class Statement(BaseModel):
 
     def signed(self, key: Ed25519PrivateKey) -> Self:
         """Return a copy that carries our signature."""
-        # Neither `model_copy` nor `dict`, which would take along a digest that was computed before.
-        fields = {**{name: getattr(self, name) for name in type(self).model_fields}, "signature": ""}
+        # Neither `model_copy` nor `dict`: both take along a digest that was computed before.
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        fields["signature"] = ""
         digest = type(self)(**fields).digest
         return type(self)(**{**fields, "signature": sign(key, self.tag, digest)})
 

@@ -24,7 +24,6 @@ from mesh_fl.large_cohort import LARGE, Gathered, LargeCohort
 from mesh_fl.layout import unpack
 from mesh_fl.messages import Ask, Pending, Refusal, Reply
 from mesh_fl.opening import Opening, liars, settle, step_model
-from mesh_fl.peers import Peers
 from mesh_fl.privacy.circle import Advertised
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory, next_digest, rescale
@@ -130,9 +129,7 @@ class Training:
         self.plan: Plan = self.checkpoint.plan
         self.state: State = load_state(self.checkpoint.state, self.agent.init())
         self._cipher = self.make_cipher(self.plan.parameters, None)
-        self.enrolment = Enrolment(
-            self.checkpoint, self.exchange, self._refused, self.timeout_s, Peers(self.blobs)
-        )
+        self.enrolment = Enrolment(self.checkpoint, self.exchange, self._refused, self.timeout_s)
         self.epochs = Convening(
             self.checkpoint, self.exchange, self.enrolment, self.timeout_s, self._confirm
         )
@@ -201,8 +198,6 @@ class Training:
         self._tell("asked", f"asking {len(cohort)} members (attempt {self.checkpoint.attempt})")
         kind, gathered = self.plan.schedule[self.checkpoint.step], None
         if self._is_large(cohort):
-            if outside := self._asking.outside(cohort):
-                self._confirm(outside)
             gathered = self.large.gather(cohort, self.checkpoint.step + 1)
             if gathered is None:
                 self._dead_unless_stopped(())
@@ -266,6 +261,7 @@ class Training:
 
     def _in_epoch(self, ready: tuple[str, ...]) -> tuple[str, ...]:
         """Begin a new epoch where one is due; empty to try again."""
+        ready = self._let_in(ready)
         if not ready or not self.epochs.due(ready):
             return ready
         if self.checkpoint.pending is not None:
@@ -277,6 +273,18 @@ class Training:
             return ()
         self._tell("epoch", f"epoch {self.checkpoint.epoch}: {len(ready)} members made new keys")
         return self._within_epoch(self.enrolment.enrolled.keys() & set(ready))
+
+    def _let_in(self, ready: tuple[str, ...]) -> tuple[str, ...]:
+        """Have members enter a large epoch that were away when it began; leave out who does not."""
+        at = self.checkpoint
+        members = at.charter.members if at.charter else frozenset[str]()
+        late = (members & set(ready)) - set(at.entered)
+        # In a large cohort some are always late: a new epoch for them would be one each round.
+        if not late or len(members) <= LARGE:
+            return ready
+        at.entered = tuple(sorted({*at.entered, *self._confirm(late)}))
+        inside = tuple(name for name in ready if name not in late or name in at.entered)
+        return inside if len(inside) >= self.plan.survivors else ready
 
     def _gather(self) -> tuple[str, ...]:
         if self.checkpoint.pending is None:
@@ -339,7 +347,8 @@ class Training:
         self._asking.note(replies)
         unopened = [name for name, answer in strange.items() if answer.cause == "key"]
         # Whoever is silent may have opened it, and could never go back.
-        if ask.pending is not None and len(unopened) == len(cohort) >= self.plan.survivors:
+        holders = set(cohort) <= set(self.checkpoint.entered)
+        if ask.pending and holders and len(unopened) == len(cohort) >= self.plan.survivors:
             self._drop_pending()
         return replies
 

@@ -1,15 +1,17 @@
 """A member in front of an ask that nobody sent yet, and an operator that may send another."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from small_network import KilledError, Network, Wire, recalled, resigned, steps_of
 
 from mesh_fl.member import Member
-from mesh_fl.messages import Ask, Pending, ToMember, ToServer, decode, encode
+from mesh_fl.messages import Ask, Pending, Reply, ToMember, ToServer, decode, encode
 from mesh_fl.privacy.encryption import Bfv
-from mesh_fl.round import respond
+from mesh_fl.round import respond, server_turn
+from mesh_fl.verification import sha256
 
 
 def stopped_at(step: int, **options: Any) -> tuple[Network, dict[str, Ask]]:  # noqa: ANN401
@@ -82,3 +84,38 @@ class Mark:
         )
         return self.pending.model_copy(update={"accounts": accounts})
 
+    def asked(self, **fields: object) -> dict[str, Reply]:
+        """What all members reply, when they are asked something else."""
+        asks = {
+            name: ask.model_copy(update={"call": recalled(ask.call, **fields)})
+            for name, ask in self.unsent.items()
+        }
+        answers = {name: respond(ask, self.network.wire.people[name]) for name, ask in asks.items()}
+        return {name: one for name, one in answers.items() if isinstance(one, Reply)}
+
+    def summed(self, **fields: object) -> "Summed":
+        """The sum of another attempt, added up by the operator."""
+        replies = self.asked(**fields)
+        call = recalled(self.ask.call, **fields)
+        ask = self.ask.model_copy(update={"call": call})
+        plan = self.network.plan
+        pending = server_turn(ask, replies, plan, self.network.make_cipher(plan.parameters, None))
+        assert isinstance(pending, Pending), pending
+        sealed = [reply.sealed.ciphertext for reply in replies.values() if reply.sealed]
+        return Summed(pending, tuple(sealed))
+
+    def shows(self, summed: "Summed", name: str = "ash", **fields: object) -> ToServer:
+        """A member's answer when it is asked to open a sum and to go on."""
+        encrypted = summed.pending.encrypted
+        terms = {"step": summed.pending.step + 1, "attempt": 9, "pending": sha256(encrypted)}
+        call = recalled(self.ask.call, **{**terms, **fields})
+        ask = Ask(call=call, pending=summed.pending, recount=summed.parts)
+        return respond(decode(encode(ask)), self.network.wire.people[name])
+
+
+@dataclass(frozen=True)
+class Summed:
+    """A sum, and what it is said to be made of."""
+
+    pending: Pending
+    parts: tuple[bytes, ...]

@@ -343,6 +343,10 @@ def check_invariants(network: Network, training: Training) -> None:
         for block, value in training.state.items():
             np.testing.assert_allclose(seat.state[block], value, rtol=0, atol=1e-6)
     assert all(len(sealed) == 1 for sealed in network.wire.sealed.values())
+    charters = [m.charter for _, m in network.wire.sent if isinstance(m, Ask) and m.charter]
+    numbers = [charter.notice.epoch for charter in charters]
+    assert numbers == sorted(numbers), "epochs never go back"
+    assert len({charter.digest for charter in charters}) == len(set(numbers))
     sealed = [blob for blobs in network.wire.sealed.values() for blob in blobs]
     assert len(set(sealed)) == len(sealed)
 

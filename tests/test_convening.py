@@ -128,9 +128,7 @@ class TestRotation:
 class TestRosterChanges:
     def test_who_is_removed_takes_no_part_and_opens_nothing_later(self) -> None:
         network = Network(plan_of(rounds=4), make_cipher=Bfv)
-        network.wire.before = at_step(
-            3, lambda wire: setattr(wire, "newest", removal("fir"))
-        )
+        network.wire.before = at_step(3, lambda wire: setattr(wire, "newest", removal("fir")))
         training = network.run()
         assert training.checkpoint.status == "finished"
         assert len(network.told("epoch")) == 2
@@ -141,7 +139,9 @@ class TestRosterChanges:
         later = [
             m.pending
             for _, m in network.wire.sent
-            if isinstance(m, Ask) and m.pending and m.pending.call.epoch == charters(network)[2].digest
+            if isinstance(m, Ask)
+            and m.pending
+            and m.pending.call.epoch == charters(network)[2].digest
         ]
         assert later
         for pending in later:
@@ -219,12 +219,11 @@ class TestDishonestMakers:
         for victim in victims:
             errors = network.homes[victim].errors
             assert any("not the one that ash signed" in str(error) for error in errors)
-            assert network.homes[victim].ledger().lines <= 1 + training.checkpoint.attempt
-        if len(victims) > 1:
-            # Too few entered, so the next maker's turn came, free of charge.
-            assert training.checkpoint.attempt == 4
-            assert training.checkpoint.charter is not None
-            assert training.checkpoint.charter.notice.by != "ash"
+        # Another maker's turn came, and nobody was charged for what ash did.
+        assert training.checkpoint.attempt == 4
+        assert training.checkpoint.charter is not None
+        assert training.checkpoint.charter.notice.by != "ash"
+        check_invariants(network, training)
 
     @pytest.mark.parametrize(
         "alter",
@@ -234,9 +233,7 @@ class TestDishonestMakers:
             ),
             lambda made: made.model_copy(update={"sealed_keys": {}}),
             lambda made: made.model_copy(update={"sealed_keys": {"ash": b"x"}}),
-            lambda made: made.model_copy(
-                update={"sealed_keys": {**made.sealed_keys, "oak": b"x"}}
-            ),
+            lambda made: made.model_copy(update={"sealed_keys": {**made.sealed_keys, "oak": b"x"}}),
             lambda made: made.model_copy(
                 update={"notice": changed(made.notice, fingerprint="0" * 64)}
             ),

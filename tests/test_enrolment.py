@@ -5,9 +5,9 @@ from small_network import AGENT, FOUNDERS, NAMES, Home, Network, Wire, changed, 
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import PING_S, Enrolment
 from mesh_fl.messages import Enrol, Enrolled, Refusal, ToMember, ToServer
-from mesh_fl.statements import Presence
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.plan import Policy
+from mesh_fl.statements import Presence
 from mesh_fl.training import begin
 
 TIMEOUT_S = 30.0
@@ -92,6 +92,21 @@ class TestConsent:
             FOUNDERS.roster.head,
             case.desk.newest.head,
         }
+
+    def test_what_is_unfinished_is_finished_by_the_roster_that_it_began_with(self) -> None:
+        removal = FOUNDERS.roster.propose_removal(["fir"])
+        newest = FOUNDERS.roster.appended(removal.signed("operator", FOUNDERS.operator))
+        assert newest.until(FOUNDERS.roster.head) == FOUNDERS.roster
+        assert newest.until(newest.head) == newest.until("0" * 64) == newest
+        network = Network()
+        network.options["stopped"] = lambda: bool(network.told("round"))
+        pending = network.run().checkpoint
+        assert pending.pending is not None
+        network.wire.newest = newest
+        assert network.training().enrolment.roster == FOUNDERS.roster
+        case = Case()
+        case.desk.newest = newest
+        assert case.anew().roster == newest
 
     def test_everybody_says_how_far_its_model_is(self) -> None:
         network = Network()

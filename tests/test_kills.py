@@ -16,7 +16,6 @@ from small_network import (
 from mesh_fl.messages import Ask, Reply, ToMember, ToServer
 from mesh_fl.round import respond
 
-
 PLAN = plan_of(rounds=2, epoch_steps=2)
 """Three releases; a new epoch begins before the last."""
 
@@ -37,7 +36,7 @@ class TestKilledServer:
         assert at > 12
 
     def test_killed_twice(self) -> None:
-        for first, second in itertools.product(range(1, 16, 5), repeat=2):
+        for first, second in itertools.product((2, 9, 17), repeat=2):
             network = Network(PLAN)
             network.arm_server(first, after=True)
             with pytest.raises(KilledError):
@@ -49,7 +48,7 @@ class TestKilledServer:
 
     def test_killed_while_a_member_is_away(self) -> None:
         """The open attempt is asked again; it dies, and the next one goes on."""
-        for at in itertools.count(1):
+        for at in itertools.count(1, 2):
             network = Network(PLAN)
             network.wire.before = absent_from(2, "fir")
             network.arm_server(at, after=True)
@@ -102,8 +101,8 @@ class TestKilledServer:
 class TestKilledMember:
     @pytest.mark.parametrize(
         ("name", "after"),
-        [("ash", True), ("birch", False), ("elm", False), ("elm", True)],
-        ids=["maker-after", "second-maker-before", "before", "after"],
+        [("ash", True), ("birch", False), ("elm", True)],
+        ids=["maker-after", "second-maker-before", "after"],
     )
     def test_killed_at_every_write(self, name: str, after: bool) -> None:
         """ash makes the first epoch's key, birch the second's; elm is handed both."""
@@ -158,5 +157,3 @@ class TestKilledMember:
         assert training.checkpoint.status == "finished"
         assert not training.enrolment.excluded
         assert network.attempts("elm")[-1] == network.attempts("ash")[-1]
-
-

@@ -3,9 +3,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from small_network import NAMES, Network, check_invariants, lie
+from lying_operator import Mark
+from small_network import (
+    FOUNDERS,
+    NAMES,
+    Network,
+    changed,
+    check_invariants,
+    lie,
+    plan_of,
+)
 
-from mesh_fl.messages import Refusal, Reply, ToServer
+from mesh_fl.messages import Convened, Refusal, Reply, ToServer
 from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.pipeline import Opened, Sealed, slots_of
 
@@ -170,6 +179,44 @@ class TestWrongReplies:
         check_invariants(network, training)
         assert any("nothing to add from elm" in text for text in network.told("dead"))
         assert training.checkpoint.status == "finished"
+
+
+class TestRestoredLedgers:
+    @pytest.mark.parametrize(
+        "told", [{"lines": 1}, {"lines": 2, "head": "0" * 64}, {"lines": 0}], ids=str
+    )
+    def test_whoever_signs_for_one_is_left_out_before_the_others_see_it(
+        self, told: dict[str, object]
+    ) -> None:
+        network = Network()
+        tell = lambda reply: lie(reply, **told)  # noqa: E731
+        network.wire.change = lying({"elm"}, tell, at_attempt(2))
+        training = network.run()
+        assert training.checkpoint.status == "finished"
+        assert list(training.enrolment.excluded) == ["elm"]
+        assert [r.attempts for r in training.checkpoint.history] == [1, 2, 1, 1]
+
+    def test_an_epoch_begins_without_it(self) -> None:
+        network = Network(plan_of(epoch_steps=2))
+
+        def change(name: str, answer: ToServer) -> ToServer:
+            if name != "elm" or not isinstance(answer, Convened) or answer.presence.epoch == 1:
+                return answer
+            word = changed(answer.presence, lines=1).signed(FOUNDERS.signing["elm"])
+            return answer.model_copy(update={"presence": word})
+
+        network.wire.change = change
+        training = network.run()
+        assert training.checkpoint.status == "finished"
+        assert [r.members for r in training.checkpoint.history] == [5, 5, 4, 4]
+
+    def test_the_others_refuse_it_even_where_the_operator_does_not(self) -> None:
+        mark = Mark(step=3)
+        for told in ({"lines": 1}, {"lines": 0}, {"lines": 2, "head": "0" * 64}):
+            answer = mark.forged(pending=mark.with_accounts(elm=told))
+            assert isinstance(answer, Refusal)
+            assert (answer.cause, answer.lasting) == ("ledger", True)
+            assert "ledger of elm stood at 2 lines" in mark.why
 
 
 class TestSumsThatNobodyCanOpen:

@@ -11,13 +11,12 @@ from small_network import (
     Network,
     changed,
     plan_of,
-    recalled,
     resigned,
 )
 
 from mesh_fl.agent import Data
 from mesh_fl.errors import BudgetError, ConfigError, LedgerError, PlanError, ProtocolError
-from mesh_fl.messages import Convene, Enrol, Refusal, Reply
+from mesh_fl.messages import Convene, Enrol, Reply
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.round import respond
@@ -116,7 +115,6 @@ class TestConsent:
     def test_never_enrolled_means_no_seat(self, home: Home) -> None:
         with pytest.raises(ProtocolError, match=f"not enrolled in training {TRAINING}"):
             home.start().resume(TRAINING)
-
 
     def test_a_plan_for_more_colluders_than_the_roster_withstands_is_refused(self) -> None:
         """Two members could admit others of their own making, and outvote the rest."""

@@ -106,9 +106,12 @@ class TestMissingMembers:
 
     def test_spare_attempts_run_out_and_the_last_model_stands(self) -> None:
         network = Network(plan_of(spares=1))
+        silent = {(2, 2), (2, 3)}
         network.wire.change = lambda name, answer: (
             None
-            if name == "elm" and isinstance(answer, Reply) and answer.account.step == 2 and answer.account.attempt
+            if name == "elm"
+            and isinstance(answer, Reply)
+            and (answer.account.step, answer.account.attempt) in silent
             else answer
         )
         training = network.run()

@@ -131,7 +131,10 @@ CHARTERS: dict[str, tuple[Callable[[], Charter], str]] = {
         "keys of ash, elm",
     ),
     "a degenerate masking key": (lambda: charter_of(with_elm(masking="0" * 64)), "keys of elm are"),
-    "a degenerate sealing key": (lambda: charter_of(with_elm(sealing="01" + "0" * 62)), "keys of elm are"),
+    "a degenerate sealing key": (
+        lambda: charter_of(with_elm(sealing="01" + "0" * 62)),
+        "keys of elm are",
+    ),
 }
 
 
@@ -251,7 +254,7 @@ class TestPendingSums:
 
     @pytest.mark.parametrize("case", PENDINGS)
     def test_and_no_member_opens_them(self, mark: Mark, case: str) -> None:
-        make, message = PENDINGS[case]
+        make, _ = PENDINGS[case]
         place = mark.place
         answer = mark.forged(pending=make(mark))
         assert answer.type == "refusal"
@@ -308,7 +311,7 @@ class TestWitnesses:
         }
         told = others.get(second) if not isinstance(second, Mapping) else None
         more = told if told is not None else (resigned(words["birch"], **second),)  # type: ignore[arg-type]
-        with pytest.raises(ProtocolError, match="more than 1 members' signatures.*found 1"):
+        with pytest.raises(ProtocolError, match=r"more than 1 members' signatures.*found 1"):
             self.check(mark, (words["elm"], *more))
 
 
@@ -332,7 +335,7 @@ class TestRecounts:
         ids=str,
     )
     def test_anything_else_is_not(self, mark: Mark, parts: tuple[str, ...]) -> None:
-        with pytest.raises(ProtocolError, match="our turn|added another contribution"):
+        with pytest.raises(ProtocolError, match=r"our turn|added another contribution"):
             check_recount(self.pending(mark), [name.encode() for name in parts])
 
     def test_everybody_has_its_turn(self) -> None:

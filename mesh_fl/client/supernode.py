@@ -176,6 +176,7 @@ class _Worker:
             text = _APP_FAILED
         except MeshError as error:
             text = str(error)
+            _log.warning("refused: %s", text)
         except Exception as error:
             # The exception's own text may quote a member's records.
             _log.error("the application raised %s", type(error).__name__)

@@ -9,6 +9,7 @@ import msgpack
 
 from end_to_end.network import short_heartbeats
 from mesh_fl import enrolment, keyring, opening, round, training  # noqa: A004
+from mesh_fl.agent import Agent
 from mesh_fl.asking import Asking
 from mesh_fl.card import Card
 from mesh_fl.client.fleet import Fleet
@@ -18,6 +19,7 @@ from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Enrol
 from mesh_fl.privacy.epoch import Epoch
 from mesh_fl.privacy.pipeline import Opened, Sealed
+from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
 from mesh_fl.server import run
 from mesh_fl.state import dump_state
@@ -27,13 +29,21 @@ from mesh_fl.verification import sha256
 Forge = Callable[[Asking, str, Ask], Ask]
 
 
+def honest() -> None:
+    """Change nothing but how long an honest program waits."""
+    from mesh_fl.client import supernode
+
+    short_heartbeats()
+    supernode._LONGEST_PAUSE_S = 0.3
+
+
 def villain(attack: Callable[[], None]) -> Callable[[], None]:
     """What turns an honest program into a cheat just before it runs."""
     return functools.partial(_turn, attack)
 
 
 def _turn(attack: Callable[[], None]) -> None:
-    short_heartbeats()
+    honest()
     attack()
 
 
@@ -67,8 +77,8 @@ def show_two_cohorts() -> None:
     training.fits = lambda *_: True
 
     def forge(asking: Asking, name: str, ask: Ask) -> Ask:
-        if wants(ask, 1) and name > "msp-2":
-            return resigned(asking, ask, cohort=ask.call.cohort[2:])
+        if wants(ask, 1) and name > "msp-1":
+            return resigned(asking, ask, cohort=ask.call.cohort[1:])
         return ask
 
     forging(forge)
@@ -163,7 +173,13 @@ def invent_a_member(card: bytes) -> None:
     """Put a member of the operator's own on the roster, in three ways, and in a cohort."""
     mallory = Card.model_validate_json(card)
     planned, enrol = run.plan_for, Enrolment._message
-    run.plan_for = lambda settings, cards: planned(settings, {**cards, mallory.name: mallory})
+
+    def plan_for(*arguments: object) -> tuple[Agent, Plan]:
+        agent, plan = planned(*arguments)
+        caps = {**plan.caps, mallory.name: mallory.cap}
+        return agent, Plan.model_validate({**plan.model_dump(), "caps": caps})
+
+    run.plan_for = plan_for
     operator: list[object] = []
     asking = Asking.__init__
 
@@ -234,7 +250,7 @@ def send_nonsense() -> None:
     from mesh_fl.server import exchange
 
     honest, counts = exchange.encode, itertools.count()
-    exchange.encode = lambda message: honest(message)[: 40 if next(counts) < 5 else None]
+    exchange.encode = lambda message: honest(message)[: 40 if next(counts) < 4 else None]
 
 
 # A member.

@@ -524,3 +524,38 @@ def test_a_record_set_is_stored_under_the_digest_of_its_bytes(home: Home) -> Non
     stored: Blobs = home.blobs
     assert hashlib.sha256(stored[records.digest]).hexdigest() == records.digest
     assert np.array_equal(np.frombuffer(stored[records.digest], "<u8"), records.hashes)
+
+
+class TestLinks:
+    """What a member signs for of its ledger: how long it is, and its last link."""
+
+    def test_every_line_has_a_link_of_its_own(self, home: Home) -> None:
+        assert home.ledger.lines == len(home.lines) == 4
+        found = {home.ledger.head}
+        for step in (4, 5, 6):
+            home.charge(step)
+            found.add(home.ledger.head)
+        assert len(found) == 4
+        assert home.ledger.lines == 7
+
+    def test_earlier_links_are_held_also_after_a_restart(self, home: Home) -> None:
+        earlier = home.ledger.lines, home.ledger.head
+        home.charge(4)
+        for ledger in (home.ledger, home.open()):
+            assert ledger.holds(*earlier)
+            assert ledger.holds(ledger.lines, ledger.head)
+
+    def test_no_other_links_are(self, home: Home) -> None:
+        lines, head = home.ledger.lines, home.ledger.head
+        for wrong in ((lines, "0" * 64), (lines - 1, head), (lines + 1, head), (-1, head)):
+            assert not home.ledger.holds(*wrong)
+
+    def test_a_ledger_that_was_restored_does_not_hold_what_came_after(self, home: Home) -> None:
+        backup = Home()
+        backup.journal._lines, backup.blobs = home.journal.read(), dict(home.blobs)
+        home.charge(4)
+        restored = backup.open()
+        assert not restored.holds(home.ledger.lines, home.ledger.head)
+        backup.ledger = restored
+        backup.charge(5)
+        assert not backup.ledger.holds(home.ledger.lines, home.ledger.head)

@@ -251,6 +251,42 @@ class TestSealing:
         assert Parameters.for_range(10**6, 5) != SMALL.parameters
 
 
+class TestTally:
+    """Values that are 1 in every contribution tell how many are in a sum without masks."""
+
+    release = SMALL.release("train")
+    cipher = Bfv(SMALL.parameters, generate_key(SMALL.parameters))
+
+    def sealed(self, count: int) -> list[Sealed]:
+        rows = np.ones((2, 6))
+        return [seal(rows, self.release, self.cipher, SystemSource()) for _ in range(count)]
+
+    @pytest.mark.parametrize("members", [1, 3, 5])
+    def test_a_sum_opens_for_as_many_as_are_in_it(self, members: int) -> None:
+        whole = add(self.sealed(members), self.release, self.cipher)
+        assert open_sum(whole, self.release, self.cipher, members).shape == (6,)
+        for wrong in (0, members - 1, members + 1, 2 * members):
+            with pytest.raises(EncryptionError, match=f"sum of {wrong} members"):
+                open_sum(whole, self.release, self.cipher, wrong)
+
+    def test_one_that_still_wears_a_mask_does_not(self) -> None:
+        modulus = SMALL.parameters.plain_modulus
+        rng = np.random.default_rng(4)
+        hide = lambda slots: (slots + rng.integers(0, modulus, len(slots))) % modulus  # noqa: E731
+        masked = seal(np.ones((2, 6)), self.release, self.cipher, SystemSource(), hide)
+        whole = add([*self.sealed(2), masked], self.release, self.cipher)
+        with pytest.raises(EncryptionError, match="masks do not cancel"):
+            open_sum(whole, self.release, self.cipher, 3)
+
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_either_of_its_values_alone_betrays_it(self, place: int) -> None:
+        values = np.concatenate([np.zeros(6, np.int64), np.ones(2, np.int64)])
+        values[6 + place] = 0
+        blob = self.cipher.encrypt(self.release.packing.pack(values))
+        with pytest.raises(EncryptionError, match="masks do not cancel"):
+            open_sum(blob, self.release, self.cipher, 1)
+
+
 totals = arrays(np.int64, st.integers(1, 60), elements=st.integers(-(2**62), 2**62))
 
 

@@ -13,20 +13,13 @@ from mesh_fl.privacy import pipeline
 from mesh_fl.privacy.accounting import delta_of, mu_of
 from mesh_fl.simulate.audit import checks_accounting, run
 from mesh_fl.simulate.audit.bugs import BUGS, Bug
+from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
 from mesh_fl.simulate.audit.checks_noise import PLANS, expected_sigma
 from mesh_fl.simulate.audit.finding import QUICK, THOROUGH, Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import delta_of_gaussian, gaussian_p_value, uniform_p_value
 from mesh_fl.simulate.audit.one_run import epsilon_bound, p_value
 from mesh_fl.simulate.audit.run import CHECKS, Audit, Outcome, audit
-from mesh_fl.simulate.audit.subject import (
-    NAMES,
-    Canaries,
-    Subject,
-    Terms,
-    canaries,
-    plan_of,
-    two_attempts,
-)
+from mesh_fl.simulate.audit.subject import Subject, Terms, plan_of, two_attempts
 from mesh_fl.simulate.audit.swap import Swap, instead, listening, swapped
 from mesh_fl.simulate.cli import app
 

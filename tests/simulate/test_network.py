@@ -133,9 +133,7 @@ class TestLocalExchange:
         exchange.online -= {"elm"}
         assert exchange.connected() == set(NAMES) - {"elm"}
         assert exchange.roster() is FOUNDERS.roster
-        enrol = Enrol(
-            training="a" * 32, plan=PLAN, roster=FOUNDERS.roster.dumps(), latest=None
-        )
+        enrol = Enrol(training="a" * 32, plan=PLAN, roster=FOUNDERS.roster.dumps(), latest=None)
         answers = exchange.send({"elm": enrol, "fir": enrol}, 1.0)
         assert list(answers) == ["fir"]
         assert exchange.traffic == (0, 0)

@@ -92,7 +92,8 @@ def raw_sum_told() -> tuple[Swap, ...]:
     def accounted(original: Function) -> Function:
         def told(self: Member, *args: object) -> Account:
             account = cast("Account", original(self, *args))
-            return account.model_copy(update={"head": raw[0]}).signed(self.signing)
+            head = raw[0] or account.head
+            return account.model_copy(update={"head": head}).signed(self.signing)
 
         return told
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mesh_fl.privacy import plan
 from mesh_fl.privacy.noise import Source, SystemSource
 from mesh_fl.privacy.plan import Kind, Plan, Release
-from mesh_fl.simulate.audit.subject import NAMES
+from mesh_fl.simulate.audit.canaries import NAMES
 from mesh_fl.simulate.audit.swap import Function
 
 Vector = NDArray[np.int64]

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from mesh_fl.privacy.accounting import epsilon_of
 from mesh_fl.privacy.plan import Plan
+from mesh_fl.simulate.audit.canaries import Canaries
 from mesh_fl.simulate.audit.checks_noise import PLANS
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import delta_of_gaussian
-from mesh_fl.simulate.audit.subject import COLLUDERS, SURVIVORS, Canaries, Terms, plan_of
+from mesh_fl.simulate.audit.subject import COLLUDERS, SURVIVORS, Terms, plan_of
 
 KNOWN = ((30.7496, 1e-5, 0.1), (3.73063, 1e-5, 1.0), (1.0, 1e-5, 4.37718))
 """Noise over sensitivity, delta, epsilon of one Gaussian release."""

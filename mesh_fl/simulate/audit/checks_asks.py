@@ -4,8 +4,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh_fl.errors import MeshError, PlanError, ProtocolError
 from mesh_fl.messages import Ask, Pending, Refusal, Reply
+from mesh_fl.simulate.audit.canaries import NAMES
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
-from mesh_fl.simulate.audit.subject import NAMES, SURVIVORS, Subject, changed, two_attempts
+from mesh_fl.simulate.audit.subject import SURVIVORS, Subject, changed, two_attempts
 from mesh_fl.statements import Call
 from mesh_fl.verification import recounter, sha256
 

@@ -9,17 +9,15 @@ import numpy as np
 from mesh_fl.errors import BudgetError, LedgerError, MeshError
 from mesh_fl.messages import Ask, Enrol, Refusal, ToMember, encode
 from mesh_fl.privacy.ledger import Charge
+from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
 from mesh_fl.simulate.audit.checks_noise import expected_sigma
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.subject import (
     COLLUDERS,
-    NAMES,
     SURVIVORS,
     TABLE,
-    Canaries,
     Heard,
     Subject,
-    canaries,
     plan_of,
     two_attempts,
 )

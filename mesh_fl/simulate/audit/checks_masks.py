@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mesh_fl.privacy.masking import mask_of, pair_key
 from mesh_fl.privacy.pipeline import slots_of
+from mesh_fl.simulate.audit.canaries import NAMES
 from mesh_fl.simulate.audit.finding import LEVEL, Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import uniform_p_value
-from mesh_fl.simulate.audit.subject import NAMES, Subject, two_attempts
+from mesh_fl.simulate.audit.subject import Subject, two_attempts
 
 WIDTH = 8192
 

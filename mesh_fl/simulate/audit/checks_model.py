@@ -11,9 +11,10 @@ from mesh_fl.agent import Data, Rows, State
 from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.errors import ConfigError
 from mesh_fl.planning import make_plan
+from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.one_run import epsilon_bound
-from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, Terms, canaries, plan_of
+from mesh_fl.simulate.audit.subject import Subject, Terms, plan_of
 from mesh_fl.simulate.network import simulate
 
 UNLIKELY = 1e-8

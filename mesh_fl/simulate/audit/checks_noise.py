@@ -12,16 +12,14 @@ from scipy.optimize import brentq
 from mesh_fl.privacy import noise
 from mesh_fl.privacy.noise import discrete_gaussian
 from mesh_fl.privacy.plan import DISCRETE_SLACK, Kind, Plan
+from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
 from mesh_fl.simulate.audit.finding import LEVEL, Check, Finding, Setting
 from mesh_fl.simulate.audit.goodness import delta_of_gaussian, gaussian_p_value, spread_p_value
 from mesh_fl.simulate.audit.subject import (
     COLLUDERS,
-    NAMES,
     SURVIVORS,
-    Canaries,
     Subject,
     Terms,
-    canaries,
     plan_of,
     two_attempts,
 )

@@ -12,8 +12,9 @@ from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.noise import SeededSource
 from mesh_fl.privacy.pipeline import seal, slots_of
 from mesh_fl.privacy.plan import Plan, Release
+from mesh_fl.simulate.audit.canaries import NAMES, Canaries
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
-from mesh_fl.simulate.audit.subject import NAMES, Canaries, Subject, plan_of
+from mesh_fl.simulate.audit.subject import Subject, plan_of
 from mesh_fl.simulate.audit.swap import listening
 
 DIMENSION = 64
@@ -46,7 +47,7 @@ def _moves(plan: Plan, setting: Setting) -> Iterator[float]:
     release, draw = plan.release("train"), setting.random("sensitivity")
 
     def summed(rows: Row) -> NDArray[np.int64]:
-        # Equal noise cancels in the difference; modulo t as masks do it.
+        # Equal noise cancels in the difference; residues modulo t are what masks make, too.
         modulus = plan.parameters.plain_modulus
         sealed = seal(rows, release, cipher, SeededSource(0), lambda slots: slots % modulus)
         slots = cipher.decrypt(sealed.ciphertext, slots_of(release))
