@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from rich.text import Text
 
 from mesh_fl.errors import MeshError
 
@@ -89,6 +90,7 @@ class Narrator:
     def say(self, text: str, **facts: object) -> None:
         """Tell something once; the same sentence is not repeated."""
         text = printable(text)
+        text = printable(text)
         with self._lock:
             if text == self._last:
                 return
@@ -110,6 +112,11 @@ class Narrator:
             self._progress.add_task("rounds", total=total)
         task = self._progress.tasks[0]
         self._progress.update(task.id, completed=done, total=total, description=text)
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, by which others could forge what is shown here."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def printable(text: str) -> str:

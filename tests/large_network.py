@@ -65,6 +65,16 @@ def phase_of(messages: Mapping[str, ToMember]) -> str:
 
 
 @dataclass
+class Flaky(Wire):
+    """Who misses an exchange stays connected; `gone` are those that do not."""
+
+    gone: set[str] = field(default_factory=set)
+
+    def connected(self) -> frozenset[str]:
+        return frozenset(self.people.keys() - self.gone)
+
+
+@dataclass
 class Crowd(Network):
     """One operator and a large cohort."""
 
@@ -75,7 +85,7 @@ class Crowd(Network):
         names = self.cohort.names
         self.plan = self.cohort.plan
         self.homes = {name: self._home(name, number) for number, name in enumerate(names)}
-        self.wire = Wire(self.homes, newest=self.cohort.founders.roster, before=self._drop_out)
+        self.wire = Flaky(self.homes, newest=self.cohort.founders.roster, before=self._drop_out)
         self.fuse = Fuse()
         self.blobs = FragileBlobs(self.fuse)
         self.events = []
@@ -112,7 +122,8 @@ class Crowd(Network):
         assert training.checkpoint.status == "finished", self.told("ended")
         self.drop = nobody
         for _ in range(8):  # who fell silent often is not asked each time
-            training.close()
+            if len(training._closed) < len(self.homes):
+                training.close()
         check_invariants(self, training)
         return training
 
@@ -137,7 +148,7 @@ class Spy:
         self._sum_rows, self._noise = pipeline.sum_rows, pipeline.discrete_gaussian
         patch.setattr(pipeline, "sum_rows", self._summed)
         patch.setattr(pipeline, "discrete_gaussian", self._noised)
-        self._change, crowd.wire.change = crowd.wire.change, self._note
+        self._change, crowd.wire.change = crowd.wire.change, self.note
 
     def _summed(self, *args: object) -> NDArray[np.int64]:
         self._last = self._sum_rows(*args)  # type: ignore[arg-type]
@@ -148,7 +159,7 @@ class Spy:
         self._last = self._last + noise
         return noise
 
-    def _note(self, name: str, answer: ToServer) -> ToServer | None:
+    def note(self, name: str, answer: ToServer) -> ToServer | None:
         if isinstance(answer, Reply) and answer.sealed is not None:
             self.sealed.setdefault((name, answer.account.attempt), self._last)
         return self._change(name, answer)

@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence

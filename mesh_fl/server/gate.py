@@ -24,6 +24,8 @@ PUSH_MESSAGES = "/v1/fleet/push-messages"
 CONFIRM = "/v1/fleet/confirm-message-received"
 PUSH_OBJECT = "/v1/fleet/push-object"
 ENVELOPE_BYTES = 64 * 2**10
+PUSH_OBJECT = "/v1/fleet/push-object"
+ENVELOPE_BYTES = 64 * 2**10
 OPEN_PATHS = frozenset(
     {
         ACTIVATE,

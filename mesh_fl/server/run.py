@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint

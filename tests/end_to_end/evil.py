@@ -2,21 +2,20 @@
 
 import functools
 import itertools
-import time
 from collections.abc import Callable, Iterator
 
 import msgpack
 
 from end_to_end.network import short_heartbeats
-from mesh_fl import enrolment, keyring, opening, round, training  # noqa: A004
+from mesh_fl import keyring, opening, round, training
 from mesh_fl.agent import Agent
 from mesh_fl.asking import Asking
 from mesh_fl.card import Card
 from mesh_fl.client.fleet import Fleet
-from mesh_fl.convening import Convening
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Enrol
+from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.epoch import Epoch
 from mesh_fl.privacy.pipeline import Opened, Sealed
 from mesh_fl.privacy.plan import Plan
@@ -296,13 +295,15 @@ def hand_over_a_wrong_slice() -> None:
 
 
 def seal_garbage() -> None:
-    """Seal a truncated contribution, then one with flipped bits; then honestly."""
+    """Seal a contribution and flip some bits, then one under another key; then honestly."""
     honest, counts = round.seal, itertools.count()
-    spoil = {0: lambda blob: blob[:-1], 1: with_flipped_bits}
 
-    def seal(*arguments: object) -> Sealed:
-        change = spoil.get(next(counts), bytes)
-        return Sealed(ciphertext=change(honest(*arguments).ciphertext))
+    def seal(rows: object, release: object, cipher: Bfv, *arguments: object) -> Sealed:
+        number = next(counts)
+        if number == 1:
+            cipher = Bfv(cipher.parameters, generate_key(cipher.parameters))
+        sealed = honest(rows, release, cipher, *arguments)
+        return Sealed(ciphertext=with_flipped_bits(sealed.ciphertext)) if number == 0 else sealed
 
     round.seal = seal
 
@@ -344,10 +345,3 @@ def state_keys_that_nobody_can_agree_by() -> None:
         return one.model_copy(update={"presence": weak.signed(self.signing)})
 
     Member.convene = convene
-
-
-def never() -> None:
-    time.sleep(0)
-
-
-__all__ = ["Convening", "enrolment"]

@@ -1,5 +1,9 @@
 """Operators and members that cheat in a live network: refused, told why, and nobody else harmed."""
 
+import base64
+import contextlib
+import dataclasses
+import datetime
 import functools
 import shutil
 import socket
@@ -10,11 +14,16 @@ from pathlib import Path
 
 import msgpack
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from end_to_end import evil
 from end_to_end.network import Terms
 from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.client.flower_private import ActivateNodeRequest, public_key_to_bytes
+from mesh_fl.client.home import Home
 from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.server import gate
 from mesh_fl.store import Folder
 
 # So little is spent that the same members can be in all of these trainings.
@@ -193,8 +202,7 @@ class TestOperator:
     def test_messages_cut_short_are_named_and_asked_again(self, arena):
         arena.operate(evil.send_nonsense, "--new")
         arena.finishes(arena.network.names)
-        for client in arena.clients.values():
-            assert "expected a mesh_fl message" in client.err
+        assert any("expected a mesh_fl message" in one.err for one in arena.clients.values())
 
 
 class TestMember:
@@ -203,7 +211,7 @@ class TestMember:
         [
             (evil.sign_another_total, "signed for another total than the others opened"),
             (evil.hand_over_a_wrong_slice, "its slice is not of the total it signed for"),
-            (evil.sign_for_an_older_ledger, "was restored from a backup"),
+            (evil.sign_for_an_older_ledger, "signed for an older ledger than before"),
         ],
     )
     def test_who_signs_for_a_lie_is_named(self, arena, attack, told):
@@ -240,3 +248,168 @@ class TestMember:
         arena.operate(None, "--new")
         arena.finishes(others(arena.network, VILLAIN))
         assert len(arena.charges("msp-0")) <= TERMS.rounds + 2
+
+
+@pytest.mark.slow
+def test_a_restored_home_is_refused_by_itself_and_by_its_peers(make_network):
+    arena = Arena(make_network(4, dataclasses.replace(TERMS, rounds=8)))
+    home = arena.network.home(VILLAIN)
+    backup, newest = home.with_name("backup"), home.with_name("newest")
+    for copies, step in (((home, backup),), 2), (((home, newest), (backup, home)), 4):
+        arena.operate(evil.hide_the_warning).await_event("round", done=step)
+        arena.server.kill()
+        arena.clients[VILLAIN].kill()
+        for one, copy in copies:
+            keep(one, copy)
+        arena.restart(VILLAIN)
+    arena.operate(evil.hide_the_warning)
+    arena.await_refusal(f"the ledger of {VILLAIN} stood at", *others(arena.network, VILLAIN))
+    arena.operate()
+    arena.await_refusal("restored from a backup; put the newest copy back", VILLAIN)
+    arena.unharmed(others(arena.network, VILLAIN))
+
+
+def keep(home, copy):
+    """Copy what a home remembers."""
+    copy.mkdir(exist_ok=True)
+    shutil.copy(home / "ledger.jsonl", copy)
+    for folder in ("ledger", "trainings"):
+        shutil.rmtree(copy / folder, ignore_errors=True)
+        shutil.copytree(home / folder, copy / folder)
+    return copy
+
+
+class Caller:
+    """Whoever can reach the server's port and trusts its authority."""
+
+    def __init__(self, network, key=None):
+        self.address = ("127.0.0.1", network.ports["server"])
+        self.context = ssl.create_default_context(cafile=str(network.server / "ca.crt"))
+        self.key = key or ec.generate_private_key(ec.SECP384R1())
+
+    def headers(self, public=None, **more):
+        pem = (public or self.key.public_key()).public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        stamp = datetime.datetime.now(datetime.UTC).isoformat()
+        signature = self.key.sign(stamp.encode(), ec.ECDSA(hashes.SHA256()))
+        signed = {
+            gate.PUBLIC_KEY_HEADER: base64.b64encode(pem).decode(),
+            gate.SIGNATURE_HEADER: base64.b64encode(signature).decode(),
+            gate.TIMESTAMP_HEADER: stamp,
+            gate.INSTANCE_HEADER: "caller",
+        }
+        return {**signed, **{name.replace("_", "-"): value for name, value in more.items()}}
+
+    def open(self, path, headers):
+        """Begin a request, and send no body yet."""
+        connection = self.context.wrap_socket(
+            socket.create_connection(self.address, timeout=10), server_hostname="127.0.0.1"
+        )
+        lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{n}: {v}" for n, v in headers.items())]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        return connection
+
+    def status(self, path, headers, body=b""):
+        with self.open(path, {**headers, "content-length": len(body)}) as connection:
+            connection.sendall(body)
+            return answered(connection)
+
+    def enter(self):
+        """Come online as a member of one's own."""
+        body = ActivateNodeRequest(
+            public_key=public_key_to_bytes(self.key.public_key()), heartbeat_interval=10
+        ).SerializeToString()
+        headers = self.headers(content_type="application/protobuf")
+        assert self.status(gate.ACTIVATE, headers, body) == 200
+
+
+def answered(connection):
+    """The status of a response; 0 where the server hung up."""
+    try:
+        return int(connection.recv(4096).split(b" ")[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def streamed(connection, limit_bytes):
+    """How much of an endless body is taken."""
+    chunk, sent = bytes(2**20), 0
+    with contextlib.suppress(OSError):
+        while sent < limit_bytes:
+            connection.sendall(b"100000\r\n" + chunk + b"\r\n")
+            sent += len(chunk)
+    return sent
+
+
+def memory_bytes(process):
+    """The most that a process ever held."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+GIGABYTE = 10**9
+
+
+class TestStranger:
+    """Whoever reaches the port: without a member's key, or with one and bad intentions."""
+
+    @pytest.fixture
+    def member(self, arena):
+        """The villain's key, in a program of its own."""
+        arena.clients[VILLAIN].kill()
+        arena.operate(None, "--new").await_event("listening")
+        caller = Caller(arena.network, Home(arena.network.home(VILLAIN)).identity)
+        caller.enter()
+        return caller
+
+    @pytest.fixture
+    def stranger(self, arena):
+        arena.operate(None, "--new").await_event("listening")
+        return Caller(arena.network)
+
+    def test_without_a_members_key_no_door_opens(self, arena, stranger):
+        public = Home(arena.network.home("msp-0")).identity.public_key()
+        for path in sorted(gate.OPEN_PATHS):
+            assert stranger.status(path, stranger.headers()) == 401
+            assert stranger.status(path, stranger.headers(public=public)) == 401
+            assert stranger.status(path, {}) == 401
+        arena.finishes(arena.network.names)
+
+    def test_a_gigabyte_is_not_read(self, arena, member):
+        before, stranger = memory_bytes(arena.server), Caller(arena.network)
+        for caller in (member, stranger):
+            for path in (gate.PUSH_OBJECT, gate.PUSH_MESSAGES):
+                headers = caller.headers(content_length=str(GIGABYTE))
+                with caller.open(path, headers) as connection:
+                    assert answered(connection) == 413
+        for caller, most in ((member, 80 * 2**20), (stranger, 8 * 2**20)):
+            headers = caller.headers(transfer_encoding="chunked")
+            with caller.open(gate.PUSH_OBJECT, headers) as connection:
+                assert streamed(connection, GIGABYTE) < most
+        assert memory_bytes(arena.server) - before < 200 * 2**20
+        arena.finishes(others(arena.network, VILLAIN))
+
+    def test_a_member_cannot_fill_the_memory_by_many_messages_at_once(self, arena, member):
+        before = memory_bytes(arena.server)
+        with contextlib.ExitStack() as held:
+            for _ in range(8):
+                headers = member.headers(transfer_encoding="chunked")
+                connection = held.enter_context(member.open(gate.PUSH_OBJECT, headers))
+                streamed(connection, 60 * 2**20)
+            assert memory_bytes(arena.server) - before < 250 * 2**20
+        arena.finishes(others(arena.network, VILLAIN))
+
+    def test_slow_callers_hold_up_nobody(self, arena, stranger):
+        with contextlib.ExitStack() as held:
+            for number in range(51):
+                plain = socket.create_connection(stranger.address, timeout=10)
+                if number % 3 == 0:
+                    held.enter_context(plain)
+                    continue
+                slow = held.enter_context(
+                    stranger.context.wrap_socket(plain, server_hostname="127.0.0.1")
+                )
+                if number % 3 == 1:
+                    slow.sendall(f"POST {gate.PUSH_OBJECT} HTTP/1.1\r\nHost: x\r\n".encode())
+            arena.finishes(arena.network.names)

@@ -53,6 +53,14 @@ class TestQuickAudit:
         assert told([o for o in seeded.values() if o.verdict != "caught"]) == []
         assert quick.passed
 
+    @pytest.mark.parametrize(
+        "name", ["the raw sum in place of a digest", "a second attempt reuses masks"]
+    )
+    def test_a_bug_can_be_seeded_again(self, quick: Audit, name: str) -> None:
+        """It keeps nothing of the time before."""
+        assert quick.passed
+        assert told([o for o in audit(QUICK, only=name).outcomes if not o.sound]) == []
+
     def test_false_alarms_are_rare(self, quick: Audit) -> None:
         assert 0 < quick.false_alarm < FALSE_ALARM
 

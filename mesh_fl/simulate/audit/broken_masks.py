@@ -79,12 +79,12 @@ NOT_ENCRYPTED = (
 
 def raw_sum_told() -> tuple[Swap, ...]:
     """Have the raw sum travel in a field that is meant for a digest."""
-    raw = [""]
+    raw = list[str]()
 
     def summed(original: Function) -> Function:
         def kept(*args: object) -> Vector:
             total = cast("Vector", original(*args))
-            raw[0] = total.astype("<i8").tobytes().hex()
+            raw.append(total.astype("<i8").tobytes().hex())
             return total
 
         return kept
@@ -92,7 +92,7 @@ def raw_sum_told() -> tuple[Swap, ...]:
     def accounted(original: Function) -> Function:
         def told(self: Member, *args: object) -> Account:
             account = cast("Account", original(self, *args))
-            head = raw[0] or account.head
+            head = raw.pop() if raw else account.head
             return account.model_copy(update={"head": head}).signed(self.signing)
 
         return told
