@@ -189,6 +189,12 @@ class Keyring:
         self._term = term
         return term
 
+    def forget(self) -> None:
+        """Delete all keys: the training is over."""
+        self._term = None
+        for part in ("term", "pair"):
+            self._blobs.pop(self._place(part), None)
+
     def _pair(self) -> Pair | None:
         with suppress(*DAMAGE):
             return Pair.loads(self._blobs[self._place("pair")])

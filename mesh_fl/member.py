@@ -191,7 +191,9 @@ class Member:
         if seat.name not in ask.call.cohort:
             raise PlanError(f"we ({seat.name}) are not in the cohort that we are asked to join")
         _refuse_step(ask, seat)
-        self._enter_epoch(ask, seat)
+        # With the last model no keys are needed any more, and there may be none left.
+        if ask.model is None or ask.pending is not None:
+            self._enter_epoch(ask, seat)
         self._keep_receipt(ask, seat)
         return seat
 

@@ -103,6 +103,8 @@ def client_turn(ask: Ask, member: Member) -> Reply:
     member.on_model(seat)
     if call.phase == "close":
         compare_model(ask, seat)
+        if ask.model is not None and ask.pending is None:
+            seat.keyring.forget()
         return _reply(None, opened, call, seat, member)
     stored = member.stored_reply(call)
     if stored and not member.charge(call, seat):

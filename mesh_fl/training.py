@@ -159,17 +159,12 @@ class Training:
         if self._unsettled():
             self._have_opened(self.enrolment.ready())
             return
-        if self.checkpoint.pending is None:
-            self.enrolment.follow_roster()
-        ready = self.enrolment.ready()
-        behind = set(ready) - self._closed
-        if self.checkpoint.pending is None and not behind <= set(self._within_epoch(behind)):
-            self.epochs.begin(ready)  # whoever missed the last epoch could open nothing
-        present = self._within_epoch(behind)
-        if not present:
+        self.enrolment.follow_roster()
+        behind = tuple(n for n in self.enrolment.ready() if n not in self._closed)
+        if not behind:
             time.sleep(self.poll_s)
             return
-        replies = self._send(self._asking.ask("close", present, publish=True))
+        replies = self._send(self._asking.ask("close", behind, publish=True))
         told, self._closed = bool(self._closed), self._closed | replies.keys()
         if replies and not told:
             self._tell("closed", f"{len(replies)} members hold the last model")

@@ -169,7 +169,7 @@ def check_recount(pending: Pending, recount: Sequence[bytes]) -> None:
 
 def recounter(cohort: Sequence[str], step: int) -> str:
     """Return whose turn it is to add up everything again."""
-    return cohort[step % len(cohort)]
+    return sorted(cohort)[step % len(cohort)]
 
 
 def _signed_by(statement: Statement, name: str, roster: Roster) -> None:

@@ -105,6 +105,14 @@ class TestEntering:
         assert people["elm"].keyring().term is None
         people["elm"].keyring().enter(charter, sealed["elm"])
 
+    @pytest.mark.parametrize("other", [{"training": "cd" * 16}, {"epoch": 2}], ids=str)
+    def test_a_key_opens_in_its_training_and_epoch_only(self, other: dict[str, object]) -> None:
+        people = parties()
+        presences = presences_of(people.values())
+        charter, sealed = people["ash"].make(presences, **other)  # type: ignore[arg-type]
+        with pytest.raises(EncryptionError, match="sealed to our key and this context"):
+            people["elm"].keyring().enter(charter, sealed["elm"])
+
     @pytest.mark.parametrize("blob", [b"", b"nonsense", bytes(4000)])
     def test_a_key_that_does_not_open_is_refused(self, blob: bytes) -> None:
         people = parties()

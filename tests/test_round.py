@@ -162,7 +162,7 @@ class TestForgedAsks:
         assert mark.charged == 2
 
     def test_a_closing_ask_opens_the_sum_and_charges_nothing(self, mark: Mark) -> None:
-        answer = mark.forged(phase="close", attempt=0, cohort=("birch", "ash"))
+        answer = mark.forged(phase="close", attempt=0, cohort=("ash", "birch", "cedar"))
         assert isinstance(answer, Reply)
         assert answer.sealed is None
         assert answer.opened is not None

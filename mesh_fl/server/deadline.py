@@ -6,10 +6,12 @@ import contextlib
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 10.0
+LINGER_S = 1.0
+"""How long whoever was refused may take to read why; TLS would let it send on for 30 s."""
 
 
 class DeadlineProtocol(H11Protocol):
-    """Closes a connection whose request headers are not complete in time."""
+    """Closes a connection whose request headers are not complete in time, or that sends on."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -22,6 +24,12 @@ class DeadlineProtocol(H11Protocol):
         """Take what arrived; go on waiting while no request is complete."""
         super().data_received(data)
         self._watch()
+
+    def on_response_complete(self) -> None:
+        """Cut off who goes on to send what nobody will read."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(LINGER_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

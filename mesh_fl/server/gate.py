@@ -7,7 +7,9 @@ other. The gate stands in front of it and decides on the headers first.
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -24,8 +26,8 @@ PUSH_MESSAGES = "/v1/fleet/push-messages"
 CONFIRM = "/v1/fleet/confirm-message-received"
 PUSH_OBJECT = "/v1/fleet/push-object"
 ENVELOPE_BYTES = 64 * 2**10
-PUSH_OBJECT = "/v1/fleet/push-object"
-ENVELOPE_BYTES = 64 * 2**10
+UPLOADS = 2
+"""Large bodies that one member may send at a time: one, and one that it has given up on."""
 OPEN_PATHS = frozenset(
     {
         ACTIVATE,
@@ -82,14 +84,16 @@ class Gate:
         self._body_limit_bytes = body_limit_bytes
         self._body_timeout_s = body_timeout_s
         self._instances: dict[int, str] = {}
+        self._uploads: Counter[int] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, 403, 408, 409 or 413, or hand the request to Flower."""
+        """Answer 401, 403, 408, 409, 413 or 429, or hand the request to Flower."""
         if scope["type"] != "http":
             return
         try:
             node_id = self._admit(scope)
-            body = await self._read(scope["path"], receive)
+            with self._upload(scope["path"], node_id):
+                body = await self._read(scope["path"], receive)
             if reason := self._may(scope["path"], node_id, body):
                 raise HTTPException(403, reason)
         except HTTPException as refusal:
@@ -117,6 +121,20 @@ class Gate:
         if path != ACTIVATE and self._instances.get(node_id) != headers.get(INSTANCE_HEADER, ""):
             raise HTTPException(409, "This client is not the active one for its key.")
         return node_id
+
+    @contextlib.contextmanager
+    def _upload(self, path: str, node_id: int) -> Iterator[None]:
+        """Keep one member from filling the memory with many bodies at once."""
+        if path != PUSH_OBJECT:
+            yield
+            return
+        if self._uploads[node_id] >= UPLOADS:
+            raise HTTPException(429, "This member is sending other objects; one at a time.")
+        self._uploads[node_id] += 1
+        try:
+            yield
+        finally:
+            self._uploads[node_id] -= 1
 
     def _limit_bytes(self, path: str) -> int:
         """Only objects are large; all else is parsed at once, while everybody waits."""

@@ -313,7 +313,9 @@ def drop_every_other_attempt() -> None:
 
     def reply(self: Fleet, node: object, message: object, runtime_s: float) -> None:
         # Small answers are consents and keys.
-        size = sum(len(array.data) for record in message.content.values() for array in record.values())
+        size = sum(
+            len(array.data) for record in message.content.values() for array in record.values()
+        )
         if size < 8000 or next(counts) % 2 == 0:
             honest(self, node, message, runtime_s)
 

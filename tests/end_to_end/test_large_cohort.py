@@ -10,8 +10,8 @@ from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.client.app import make_app
 from mesh_fl.client.supernode import serve_node
 from mesh_fl.planning import make_plan
-from mesh_fl.privacy.plan import Policy
 from mesh_fl.privacy.noise import SystemSource
+from mesh_fl.privacy.plan import Policy
 from mesh_fl.round import respond
 from mesh_fl.server.app import make_app as make_server_app
 from mesh_fl.server.exchange import FlowerExchange
@@ -79,4 +79,3 @@ def test_twenty_two_members_train_over_flower(start_server, tmp_path, authority)
     assert at.attempt == 2
     assert [record.members for record in at.history] == [22, 22]
     assert {member.resume(at.training).digest for member in found.values()} == {at.digest}
-    print([(record.seconds, record.bytes_up, record.bytes_down) for record in at.history])
