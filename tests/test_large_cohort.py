@@ -1,6 +1,5 @@
 """Trainings of a large cohort: who drops out when, servers that are killed, and what is opened."""
 
-import contextlib
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -18,10 +17,9 @@ from large_network import (
     totals_of,
 )
 from scipy.stats import chisquare
-from small_network import KilledError, Wire
+from small_network import Wire
 
-from mesh_fl.checkpoint import Checkpoint
-from mesh_fl.messages import Advertise, Ask, Confirm, Deal, Keys, Reply, Reveal, ToMember, ToServer
+from mesh_fl.messages import Ask, Keys, Reply, ToMember, ToServer
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.ledger import Charge
 from mesh_fl.privacy.pipeline import Sealed
@@ -179,22 +177,27 @@ class TestComingBack:
         assert [record.members for record in training.checkpoint.history] == [24]
 
 
-def test_a_server_that_is_killed_gives_its_open_attempt_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed right after the first, second, third, ... write or send since its last start."""
-    crowd = Crowd(cohort=Cohort.of(21, survivors=12, rounds=3, spares=12, epoch_steps=99))
-    spy, killed_after = Spy(monkeypatch, crowd), set()
-    for at in range(1, 16):
-        crowd.arm_server(at, after=True)
-        with contextlib.suppress(KilledError):
-            crowd.training().run()
-        stored = Checkpoint.load(crowd.blobs)
-        if stored and stored.cohort:
-            killed_after.add(type(crowd.wire.sent[-1][1]))
-    crowd.arm_server(0, after=True)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_server_that_is_killed_gives_its_open_attempt_up(
+    after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the next write or send after each of the exchanges of an attempt."""
+    crowd = Crowd(cohort=Cohort.of(21, survivors=12, rounds=1, spares=5, epoch_steps=99))
+    spy, earlier, phases = Spy(monkeypatch, crowd), crowd.wire.before, list(PHASES)
+
+    def before(wire: Wire, messages: Mapping[str, ToMember]) -> None:
+        earlier(wire, messages)
+        survived = crowd.kills == len(PHASES) - len(phases)
+        if phases and survived and phase_of(messages) == phases[0]:
+            crowd.arm_server(1, after)
+            phases.pop(0)
+
+    crowd.wire.before = before
     training = crowd.finished()
     check_sums(crowd, spy, training)
-    assert killed_after >= {Advertise, Deal, Ask, Confirm, Reveal}
-    assert training.checkpoint.attempt == 3 + len(crowd.told("dead"))
+    assert crowd.kills == 5
+    assert len(crowd.told("dead")) == 5
+    assert training.checkpoint.attempt == 6
     assert len({charge.training for charge in charges(crowd)}) == 1
 
 
