@@ -60,7 +60,9 @@ def make_plan(
         Under which members know it.
     caps : mapping of str to int
         Each member's declared public cap of records.
-    rounds, measures, measure_share, spares, epoch_steps, survivors, colluders, epsilon, delta, trust
+    rounds, measures, measure_share, spares, epoch_steps, survivors, colluders
+        See `Plan`.
+    epsilon, delta, trust
         See `Plan`; `delta` is the largest sensible one when left out.
 
     Raises

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
-from rich.text import Text
 
 from mesh_fl.errors import MeshError
 
@@ -90,7 +89,6 @@ class Narrator:
     def say(self, text: str, **facts: object) -> None:
         """Tell something once; the same sentence is not repeated."""
         text = printable(text)
-        text = printable(text)
         with self._lock:
             if text == self._last:
                 return
@@ -112,11 +110,6 @@ class Narrator:
             self._progress.add_task("rounds", total=total)
         task = self._progress.tasks[0]
         self._progress.update(task.id, completed=done, total=total, description=text)
-
-
-def printable(text: str) -> str:
-    """Return text without control characters, by which others could forge what is shown here."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import sys
 import unicodedata
-import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence

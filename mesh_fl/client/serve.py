@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
-from fastapi_offline import FastAPIOffline
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -56,11 +55,6 @@ def make_api(
     api.get("/health", tags=["member"])(health)
     api.openapi = lambda: _described(api, agents, models)  # type: ignore[method-assign]
     return api
-
-
-def local_hosts(host: str) -> list[str]:
-    """Return the names by which this machine may be asked."""
-    return ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
 
 
 def local_hosts(host: str) -> list[str]:
@@ -132,8 +126,6 @@ def _table(fields: tuple[Field, ...], bodies: list[Mapping[str, object]], named:
 def _echo(body: Mapping[str, object], fields: tuple[Field, ...]) -> dict[str, object]:
     """Return what identifies a record, and which of its fields the model does not use."""
     known = {field.name for field in fields}
-    if not json.dumps(body, ensure_ascii=False).isprintable() and _has_surrogates(body):
-        raise DataError("expected Unicode, found half a surrogate pair")
     identity = {
         _plain(name): _identifier(name, body[name])
         for name in body

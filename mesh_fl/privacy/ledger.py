@@ -97,8 +97,6 @@ class Ledger:
         The lifetime budget; fixed by the first start, and refused if it becomes laxer later.
     writable : bool
         False to look at a ledger that another process may be writing.
-    writable : bool
-        False to look at a ledger that another process may be writing.
 
     Guarantee
     ---------
@@ -172,8 +170,8 @@ class Ledger:
         BudgetError
             If a record would overspend.
         """
-        if charge.records != records.digest or not charge.cost > 0 or not self._writable:
-            raise LedgerError("a charge needs a cost, its own record set, and a writable ledger")
+        if charge.records != records.digest:
+            raise LedgerError("the charge names another record set than the one handed over")
         if not charge.cost > 0 or not self._writable:
             raise LedgerError("a charge needs a cost above 0 and a ledger opened for writing")
         last = self.last(charge.training)

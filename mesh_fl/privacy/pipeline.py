@@ -2,7 +2,7 @@
 
 The only way out of a member is a `Sealed` or an `Opened`, and only this file makes them::
 
-    Sealed = encrypt( masks + pack( noise_share + Σ_records round(scale · row · min(1, clip/‖row‖)) ) )
+    Sealed = encrypt( masks + pack( noise_share + Σ round(scale · row · min(1, clip/‖row‖)) ) )
 """
 
 from collections.abc import Callable, Sequence

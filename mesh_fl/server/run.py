@@ -8,7 +8,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint
