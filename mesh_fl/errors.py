@@ -6,7 +6,8 @@
     ├── ConfigError        a setting, a file or an argument is wrong
     ├── DataError          a table or a record cannot be used
     ├── AgentError         an agent is unknown, broke its contract, or was never trained
-    ├── ProtocolError      a message is malformed, replayed, or out of order
+    ├── ProtocolError      a message is malformed, forged, replayed, or out of order
+    │   └── PeerError      another member's statements contradict each other
     ├── NetworkError       the other side is unreachable, or refuses who we are
     └── PrivacyError       going on would break a privacy promise
         ├── PlanError      the plan is uncalibrated, impossible, or laxer than our own policy
@@ -36,6 +37,10 @@ class AgentError(MeshError):
 
 class ProtocolError(MeshError):
     """A message is malformed, replayed, or out of order."""
+
+
+class PeerError(ProtocolError):
+    """Another member's statements contradict each other."""
 
 
 class NetworkError(MeshError):

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgpack
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -221,17 +222,24 @@ class Keyring:
 
 def unusable(presences: Sequence[Presence]) -> tuple[str, ...]:
     """Return who states a key that nobody can agree by, or one that is stated twice."""
-    probe = X25519PrivateKey.generate()
-    owners: dict[bytes, list[str]] = defaultdict(list)
-    faulty: set[str] = set()
+    owners: dict[bytes | None, list[str]] = defaultdict(list)
     for one in presences:
         for key in (one.sealing, one.masking):
-            # What is agreed is compared, for a key has more than one encoding.
-            try:
-                owners[pair_key(probe, bytes.fromhex(key), b"probe")].append(one.by)
-            except EncryptionError:
-                faulty.add(one.by)
-    return tuple(sorted(faulty.union(*(names for names in owners.values() if len(names) > 1))))
+            owners[_agreed(key)].append(one.by)
+    faulty = {name for key, names in owners.items() if key is None or names[1:] for name in names}
+    return tuple(sorted(faulty))
+
+
+@lru_cache(maxsize=1 << 12)
+def _agreed(key: str) -> bytes | None:
+    """Return what is agreed by a key, since it has more than one encoding; None for no key."""
+    try:
+        return pair_key(_PROBE, bytes.fromhex(key), b"probe")
+    except EncryptionError:
+        return None
+
+
+_PROBE = X25519PrivateKey.generate()
 
 
 def _context(training: str, epoch: int, recipient: str) -> bytes:

@@ -6,6 +6,7 @@ four exchanges around the ask.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.enrolment import Enrolment
@@ -101,11 +102,15 @@ class Gathered:
     def able(self) -> tuple[str, ...]:
         """Those of them who hold enough shares to go on."""
         fewest = self.circle.threshold
-        return tuple(name for name in self.dealers if len(self.dealt_to(name)) >= fewest)
+        return tuple(name for name in self.dealers if len(self.dealt[name]) >= fewest)
 
-    def dealt_to(self, name: str) -> dict[str, bytes]:
-        """Return what was sealed to a member by the neighbours that dealt."""
-        return {dealer: sealed[name] for dealer, sealed in self.shares.items() if name in sealed}
+    @cached_property
+    def dealt(self) -> dict[str, dict[str, bytes]]:
+        """What was sealed to each member by the neighbours that dealt."""
+        return {
+            name: {dealer: sealed[name] for dealer, sealed in self.shares.items() if name in sealed}
+            for name in self.shares
+        }
 
 
 @dataclass

@@ -253,13 +253,16 @@ class Reply(Message):
     account: Account
 
 
-Cause = Literal["plan", "budget", "ledger", "key", "data", "agent", "setup", "order", "reply"]
+Cause = Literal[
+    "plan", "budget", "ledger", "key", "peer", "data", "agent", "setup", "order", "reply"
+]
 
 REASONS: dict[Cause, str] = {
     "plan": "it does not accept the plan or the cohort",
     "budget": "its records cannot pay for this",
     "ledger": "its ledger is damaged, or knows this attempt otherwise",
     "key": "it cannot open what it was sent",
+    "peer": "it refuses a sum with a member whose ledger went back",
     "data": "its table cannot be used",
     "agent": "the agent does not run there as planned",
     "setup": "its settings or its disk need attention",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgpack
 from pydantic import TypeAdapter
 
-from mesh_fl.errors import ConfigError, LedgerError
+from mesh_fl.errors import ConfigError, PeerError
 from mesh_fl.roster import Roster
 from mesh_fl.statements import Account, Presence
 from mesh_fl.store import Blobs
@@ -42,7 +42,7 @@ class Peers:
 
         Raises
         ------
-        LedgerError
+        PeerError
             Naming a member whose ledger went back, or has two ends of the same length.
         """
         links = dict(self._links)
@@ -70,7 +70,7 @@ def _extended(known: dict[int, str], one: Account | Presence) -> dict[int, str]:
         recent = sorted(known)[1 - REMEMBERED :]
         return {**{lines: known[lines] for lines in recent}, one.lines: one.head}
     if known.get(one.lines) != one.head:
-        raise LedgerError(
+        raise PeerError(
             f"the ledger of {one.by} stood at {last} lines ({known[last][:12]}), and is now at "
             f"{one.lines} ({one.head[:12]}): it was restored from a backup, so its records may "
             "overspend; it has to put the newest ledger back, or leave the roster"

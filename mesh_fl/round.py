@@ -22,6 +22,7 @@ from mesh_fl.errors import (
     EncryptionError,
     LedgerError,
     MeshError,
+    PeerError,
     PrivacyError,
 )
 from mesh_fl.large_cohort import advertise, confirm, deal, reveal
@@ -50,6 +51,7 @@ from mesh_fl.statements import Call
 from mesh_fl.verification import sha256
 
 CAUSES: tuple[tuple[type[MeshError], Cause, bool], ...] = (
+    (PeerError, "peer", False),
     (BudgetError, "budget", True),
     (LedgerError, "ledger", True),
     (EncryptionError, "key", False),

@@ -14,6 +14,7 @@ from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.errors import ConfigError, MeshError
 from mesh_fl.layout import Layout
+from mesh_fl.logbook import Event
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Reply, ToMember, ToServer, decode, encode
 from mesh_fl.planning import make_plan
@@ -26,7 +27,7 @@ from mesh_fl.round import respond
 from mesh_fl.seat import Dataset, Holding, Seat
 from mesh_fl.simulate.network import Clear, Founders
 from mesh_fl.statements import Account, Call, Statement
-from mesh_fl.training import Event, Training, begin
+from mesh_fl.training import Training, begin
 from mesh_fl.verification import sha256
 
 S = TypeVar("S", bound=Statement)

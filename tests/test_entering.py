@@ -7,7 +7,7 @@ from epochs import PLAN, TRAINING, Party, parties, presences_of
 from lying_operator import Mark
 from small_network import FOUNDERS, NAMES, Home, changed, plan_of, recalled
 
-from mesh_fl.errors import LedgerError
+from mesh_fl.errors import PeerError
 from mesh_fl.messages import Ask, Convene, Convened, Enrol, KeyMade, MakeKey, Refusal, Reply
 from mesh_fl.round import respond
 from mesh_fl.statements import Call, Charter, Presence
@@ -93,7 +93,7 @@ class TestEntering:
         word = changed(door.presences[3], lines=9).signed(FOUNDERS.signing["elm"])
         door.member.peers.note([word], FOUNDERS.roster)
         assert isinstance(door.shown(*door.made()), Refusal)
-        assert isinstance(door.home.errors[-1], LedgerError)
+        assert isinstance(door.home.errors[-1], PeerError)
         assert "ledger of elm stood at 9 lines" in door.why
         assert not door.entered
 

@@ -215,7 +215,7 @@ class TestRestoredLedgers:
         for told in ({"lines": 1}, {"lines": 0}, {"lines": 2, "head": "0" * 64}):
             answer = mark.forged(pending=mark.with_accounts(elm=told))
             assert isinstance(answer, Refusal)
-            assert (answer.cause, answer.lasting) == ("ledger", True)
+            assert (answer.cause, answer.lasting) == ("peer", False)
             assert "ledger of elm stood at 2 lines" in mark.why
 
 

@@ -3,7 +3,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from small_network import FOUNDERS, changed
 from test_messages import ACCOUNT, PRESENCE
 
-from mesh_fl.errors import ConfigError, LedgerError, ProtocolError
+from mesh_fl.errors import ConfigError, PeerError, ProtocolError
 from mesh_fl.peers import REMEMBERED, Peers
 from mesh_fl.statements import Account
 
@@ -22,13 +22,13 @@ class TestPeers:
         peers = Peers({})
         peers.note([word(5)], FOUNDERS.roster)
         for lines in (0, 1, 4):
-            with pytest.raises(LedgerError, match=r"ledger of ash stood at 5 lines .*backup"):
+            with pytest.raises(PeerError, match=r"ledger of ash stood at 5 lines .*backup"):
                 peers.note([word(lines)], FOUNDERS.roster)
 
     def test_a_ledger_with_two_ends_names_its_member(self) -> None:
         peers = Peers({})
         peers.note([word(5)], FOUNDERS.roster)
-        with pytest.raises(LedgerError, match="ledger of ash"):
+        with pytest.raises(PeerError, match="ledger of ash"):
             peers.note([word(5, "another link")], FOUNDERS.roster)
 
     def test_an_older_word_may_be_met_again(self) -> None:
@@ -37,13 +37,13 @@ class TestPeers:
         peers.note([changed(PRESENCE, lines=2, head="two")], FOUNDERS.roster)
         peers.note([word(3), word(4)], FOUNDERS.roster)
         peers.note([changed(PRESENCE, lines=2, head="two")], FOUNDERS.roster)
-        with pytest.raises(LedgerError):
+        with pytest.raises(PeerError):
             peers.note([changed(PRESENCE, lines=2, head="three")], FOUNDERS.roster)
 
     def test_what_was_noted_survives_a_restart(self) -> None:
         blobs: dict[str, bytes] = {}
         Peers(blobs).note([word(5), word(7, by="elm")], FOUNDERS.roster)
-        with pytest.raises(LedgerError, match="ledger of elm"):
+        with pytest.raises(PeerError, match="ledger of elm"):
             Peers(blobs).note([word(6, by="elm")], FOUNDERS.roster)
         Peers(blobs).note([word(5), word(7, by="elm")], FOUNDERS.roster)
 
@@ -57,7 +57,7 @@ class TestPeers:
         peers = Peers(blobs)
         peers.note([word(5)], FOUNDERS.roster)
         before = dict(blobs)
-        with pytest.raises(LedgerError):
+        with pytest.raises(PeerError):
             peers.note([word(9, by="elm"), word(4)], FOUNDERS.roster)
         assert blobs == before
         peers.note([word(2, by="elm")], FOUNDERS.roster)
@@ -86,7 +86,7 @@ class TestPeers:
                 return Ed25519PrivateKey.generate().public_key().public_bytes_raw()
 
         Peers(blobs).note([word(1)], Renewed())  # type: ignore[arg-type]
-        with pytest.raises(LedgerError):
+        with pytest.raises(PeerError):
             Peers(blobs).note([word(1)], FOUNDERS.roster)
 
     def test_strangers_have_no_ledger(self) -> None:
@@ -99,7 +99,7 @@ class TestPeers:
         for lines in range(1, 3 * REMEMBERED + 1):
             peers.note([word(lines)], FOUNDERS.roster)
         peers.note([word(2 * REMEMBERED + 1)], FOUNDERS.roster)
-        with pytest.raises(LedgerError):
+        with pytest.raises(PeerError):
             peers.note([word(2 * REMEMBERED)], FOUNDERS.roster)
         assert len(blobs["peers"]) < 100 * REMEMBERED
 

@@ -12,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint
 from mesh_fl.local_http import LocalServer
+from mesh_fl.logbook import Event
 from mesh_fl.registry import build
 from mesh_fl.server.app import make_app
 from mesh_fl.server.certificates import operator_key
@@ -23,7 +24,7 @@ from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.server.superlink import SuperLink
 from mesh_fl.store import Blobs, Folder, locked, write_durably
 from mesh_fl.terminal import Narrator
-from mesh_fl.training import Event, Training, begin
+from mesh_fl.training import Training, begin
 
 IDLE_S = 0.5
 

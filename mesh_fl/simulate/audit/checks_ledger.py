@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from mesh_fl.errors import BudgetError, LedgerError, MeshError
+from mesh_fl.errors import BudgetError, LedgerError, MeshError, PeerError
 from mesh_fl.messages import Ask, Enrol, Refusal, ToMember, encode
 from mesh_fl.privacy.ledger import Charge
 from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
@@ -137,7 +137,7 @@ def _peers_refuse(subject: Subject, name: str) -> bool:
     grown = {"lines": restored.ledger.lines, "head": restored.ledger.head}
     try:
         peer.peers.note([seen[0].model_copy(update=grown)], peer.roster)
-    except LedgerError:
+    except PeerError:
         return True
     return False
 
