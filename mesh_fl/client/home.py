@@ -43,7 +43,7 @@ epsilon = 0.1            # lifetime budget of each record
 delta = 1e-5
 survivors = 4            # fewest members in a sum
 colluders = 1            # members that may collude without harm
-pace_s = 0.25            # answers leave whole multiples of this after an ask
+pace_s = 0.1             # answers leave whole multiples of this after an ask
 
 # Describe each table, and opt into agents. For example:
 #

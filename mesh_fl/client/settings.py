@@ -26,7 +26,7 @@ class PrivacySettings(Settings):
     delta: float = Field(default=1e-5, gt=0, lt=1)
     survivors: int = Field(default=4, ge=2)
     colluders: int = Field(default=1, ge=0)
-    pace_s: float = Field(default=0.25, ge=0, le=60)
+    pace_s: float = Field(default=0.1, ge=0, le=60)
 
     def policy(self) -> Policy:
         """Return the policy that the ledger enforces."""

@@ -53,7 +53,7 @@ def serve_node(
     key: ec.EllipticCurvePrivateKey,
     stopped: threading.Event,
     on_state: Callable[[str], None],
-    poll_s: float = 0.05,
+    poll_s: float = 0.1,
     heartbeat_s: float = 10,
 ) -> None:
     """Connect to a server and let a ClientApp answer its messages until told to stop.

@@ -153,6 +153,7 @@ class Network:
         text = (home / "client.toml").read_text()
         text = text.replace("port = 8700", f"port = {self.ports[name]}")
         text = text.replace("survivors = 4 ", f"survivors = {self.terms.survivors} ")
+        text = text.replace("pace_s = 0.1 ", "pace_s = 0.02 ")
         (home / "client.toml").write_text(text + TABLE_TOML)
         write_customers(home / "customers.csv", seed=len(self.ports))
         if register and self.roster.exists():

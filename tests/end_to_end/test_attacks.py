@@ -161,6 +161,7 @@ class TestOperator:
         arena.await_refusal("expected an intact ciphertext")
         arena.finishes(arena.network.names)
 
+    @pytest.mark.slow
     def test_what_was_asked_before_is_not_asked_again(self, arena):
         arena.operate(evil.replay, "--new")
         arena.await_refusal("expected a model of step")
@@ -237,6 +238,7 @@ class TestMember:
         server.await_event("dead", text_with="cannot be opened by any member")
         arena.finishes(arena.network.names)
 
+    @pytest.mark.slow
     def test_a_maker_of_garbage_keys_is_passed_over_free_of_charge(self, arena):
         arena.restart("msp-0", evil.make_garbage_keys)
         arena.operate(None, "--new").await_event("waiting", text_with="too few members entered")
