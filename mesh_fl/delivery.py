@@ -40,7 +40,7 @@ class Delivery:
         self.asking = asking
         self._exchange, self._enrolment = exchange, enrolment
         self._at, self._timeout_s = checkpoint, timeout_s
-        self._unopened: tuple[str, frozenset[str]] = ("", frozenset())
+        self._refused: tuple[str, int, int] = ("", 0, 0)
 
     def close(
         self, cohort: tuple[str, ...], *, publish: bool = False
@@ -81,15 +81,19 @@ class Delivery:
         self._enrolment.note(strange)
         self._enrolment.lost([name for name in cohort if name not in answers])
         self.asking.note(replies)
-        unopened = [name for name, answer in strange.items() if answer.cause in ("key", "peer")]
-        self._unopened = (ask.call.digest, frozenset(unopened))
+        unopened = {name for name, answer in strange.items() if answer.cause in ("key", "peer")}
+        self._refused = (ask.call.digest, len(unopened), len(unopened | replies.keys()))
         return replies
 
     def nobody_opens(self, ask: Ask) -> bool:
-        """Tell whether all of a whole cohort that holds the key refused to open a sum, for good.
+        """Tell whether too many of a whole cohort refused a sum for good for it to be settled.
 
+        At most T members opened it then, among them those on whose account the others refuse.
         Whoever is silent may have opened it, and could never go back.
         """
         cohort, plan = frozenset(ask.call.cohort), self._at.plan
         holders = cohort <= set(self._at.entered) and len(cohort) >= plan.survivors
-        return ask.pending is not None and holders and self._unopened == (ask.call.digest, cohort)
+        digest, refused, answered = self._refused
+        whole = digest == ask.call.digest and answered == len(cohort)
+        few = answered - refused <= plan.colluders < refused
+        return ask.pending is not None and holders and whole and few

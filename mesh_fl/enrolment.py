@@ -1,5 +1,6 @@
 """Who takes part in a training: consent to the plan, by members on the newest roster."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -121,6 +122,15 @@ class Enrolment:
                 self.excluded[name] = answer.reason
             self._passed_over.setdefault(name, 0)
             self.refused(name, answer.reason)
+        self._hear_accusers(answers)
+
+    def _hear_accusers(self, answers: Mapping[str, ToServer]) -> None:
+        """Leave out a member on whose account more refuse than may collude."""
+        refusals = [one for one in answers.values() if isinstance(one, Refusal)]
+        voices = Counter(one.about for one in refusals if one.about in self.roster.cards)
+        for name, count in voices.items():
+            if count > self.checkpoint.plan.colluders:
+                self.blame(name, f"{count} members remember a longer ledger of it")
 
     def continues(self, word: Account | Presence) -> bool:
         """Tell whether a member's ledger goes on from its last word; a restored one does not.

@@ -40,7 +40,19 @@ class ProtocolError(MeshError):
 
 
 class PeerError(ProtocolError):
-    """Another member's statements contradict each other."""
+    """Another member's statements contradict each other.
+
+    Parameters
+    ----------
+    message : str
+        What they say.
+    member : str
+        Whose they are.
+    """
+
+    def __init__(self, message: str, member: str = "") -> None:
+        super().__init__(message)
+        self.member = member
 
 
 class NetworkError(MeshError):

@@ -254,12 +254,12 @@ class Reply(Message):
 
 
 Cause = Literal[
-    "plan", "budget", "ledger", "key", "peer", "data", "agent", "setup", "order", "reply"
+    "plan", "budget", "ledger", "key", "peer", "data", "agent", "setup", "order", "reply", "gone"
 ]
 
 REASONS: dict[Cause, str] = {
     "plan": "it does not accept the plan or the cohort",
-    "budget": "its records cannot pay for this",
+    "budget": "its records cannot pay for this, plan a smaller epsilon",
     "ledger": "its ledger is damaged, or knows this attempt otherwise",
     "key": "it cannot open what it was sent",
     "peer": "it refuses a sum with a member whose ledger went back",
@@ -268,6 +268,7 @@ REASONS: dict[Cause, str] = {
     "setup": "its settings or its disk need attention",
     "order": "it stands elsewhere in the training",
     "reply": "what it sent is no answer to what was asked",
+    "gone": "it went away before it answered",
 }
 
 
@@ -282,11 +283,14 @@ class Refusal(Message):
         One of a few fixed words.
     lasting : bool
         True where asking again in this training is of no use.
+    about : str
+        Another member, where it is on its account.
     """
 
     type: Literal["refusal"] = "refusal"
     cause: Cause
     lasting: bool
+    about: str = Field(default="", max_length=63)
 
     @property
     def reason(self) -> str:

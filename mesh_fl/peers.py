@@ -73,6 +73,7 @@ def _extended(known: dict[int, str], one: Account | Presence) -> dict[int, str]:
         raise PeerError(
             f"the ledger of {one.by} stood at {last} lines ({known[last][:12]}), and is now at "
             f"{one.lines} ({one.head[:12]}): it was restored from a backup, so its records may "
-            "overspend; it has to put the newest ledger back, or leave the roster"
+            "overspend; it has to put the newest ledger back, or leave the roster",
+            one.by,
         )
     return known

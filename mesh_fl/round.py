@@ -88,7 +88,8 @@ def respond(message: ToMember, member: Member) -> ToServer:
     except MeshError as error:
         member.on_error(error)
         cause, lasting = next((c, lasts) for kind, c, lasts in CAUSES if isinstance(error, kind))
-        return Refusal(cause=cause, lasting=lasting)
+        about = error.member if isinstance(error, PeerError) else ""
+        return Refusal(cause=cause, lasting=lasting, about=about)
 
 
 def client_turn(ask: Ask, member: Member) -> Reply:

@@ -15,6 +15,7 @@ from small_network import (
 )
 
 from mesh_fl.messages import Convened, Refusal, Reply, ToServer
+from mesh_fl.peers import Peers
 from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.pipeline import Opened, Sealed, slots_of
 
@@ -217,6 +218,29 @@ class TestRestoredLedgers:
             assert isinstance(answer, Refusal)
             assert (answer.cause, answer.lasting) == ("peer", False)
             assert "ledger of elm stood at 2 lines" in mark.why
+
+
+class TestMembersWhomOthersRemember:
+    def test_one_restored_before_a_server_without_memory_is_left_out(self) -> None:
+        network = Network()
+        network.run()
+        word = next(
+            answer.account
+            for name, answer in reversed(network.wire.answers)
+            if name == "elm" and isinstance(answer, Reply)
+        )
+        later = changed(word, lines=word.lines + 9, head="9" * 64)
+        signed = later.signed(FOUNDERS.signing["elm"])
+        again = Network()
+        for name, home in again.homes.items():
+            if name != "elm":
+                Peers(home.blobs).note([signed], FOUNDERS.roster)
+            again.wire.restart(name)
+        training = again.run()
+        assert training.checkpoint.status == "finished"
+        assert "elm" in training.enrolment.excluded
+        assert [record.members for record in training.checkpoint.history] == [4, 4, 4, 4]
+        assert again.attempts("elm") == []
 
 
 class TestSumsThatNobodyCanOpen:

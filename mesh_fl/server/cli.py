@@ -85,7 +85,7 @@ def members_found(
         int | None,
         typer.Option(
             help="Members that may collude with the operator without harm; more than so many must "
-            "approve whoever joins later. That of [plan] when left out.",
+            "approve whoever joins later. As planned in server.toml when left out.",
             min=0,
         ),
     ] = None,

@@ -12,10 +12,12 @@ from mesh_fl.errors import ProtocolError
 from mesh_fl.flower import unwrap, wrap
 from mesh_fl.messages import Refusal, ToMember, ToServer, decode, encode
 from mesh_fl.roster import Roster
+from mesh_fl.server.flower_private import ErrorCode
 from mesh_fl.server.members import Members
 from mesh_fl.server.superlink import SuperLink
 
 NO_ANSWER = Refusal(cause="reply", lasting=False)
+GONE = Refusal(cause="gone", lasting=False)
 RESEND_S = 10.0
 """A member that restarts never sees what its dead process had taken: it is sent again."""
 
@@ -97,6 +99,8 @@ class FlowerExchange:
 
     def _read(self, reply: Message) -> ToServer:
         """Return a member's answer; what is none counts as a refusal."""
+        if reply.has_error() and reply.error.code == ErrorCode.NODE_UNAVAILABLE:
+            return GONE
         blob = unwrap(reply)
         self._up_bytes += len(blob)
         try:

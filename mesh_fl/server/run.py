@@ -60,13 +60,16 @@ def open_training(
     settings: ServerSettings, members: Members, blobs: Blobs, new: bool
 ) -> tuple[Agent, Checkpoint]:
     """Return the stored training, or begin one."""
-    stored = Checkpoint.load(blobs) if not new else None
-    if stored is not None:
+    stored = Checkpoint.load(blobs)
+    if stored is not None and not new:
         return build(stored.plan.agent, json.loads(stored.plan.config)), stored
     agent, plan = plan_for(settings, members.roster())
-    if BLOB in blobs:
+    fresh = begin(agent, plan)
+    if stored is not None:
         blobs[f"{BLOB}.{int(time.time())}"] = blobs[BLOB]
-    return agent, begin(agent, plan)
+        # A home restored since then is shown what it has signed, before it takes part.
+        fresh.latest = stored.latest
+    return agent, fresh
 
 
 def run_server(

@@ -99,7 +99,9 @@ def audit(
     only: Annotated[
         str, typer.Option(help="Name of one check, with its bugs, or of one bug.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of data and splits; noise is never seeded.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of data and splits; noise is never seeded.", min=0)
+    ] = 0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer canaries, and nothing that is not installed.")
     ] = False,
