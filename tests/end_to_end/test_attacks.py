@@ -231,6 +231,7 @@ class TestMember:
         honest = arena.network.names[0]
         assert len(arena.charges(honest)) <= TERMS.rounds + 1
 
+    @pytest.mark.slow
     def test_garbage_costs_an_attempt_and_no_more(self, arena):
         arena.restart(VILLAIN, evil.seal_garbage)
         server = arena.operate(None, "--new")
