@@ -29,7 +29,7 @@ from mesh_fl.terminal import ERROR, show_json, show_table
 
 COMPARED = ("encrypt", "add", "decrypt", "bytes_up", "bytes_down")
 
-_FEW_PARAMETERS = 100_000
+_FEW_PARAMETERS = 2_000_000
 _TIMED_ENTRIES = 1 << 22
 
 Figures = dict[str, int | float]

@@ -69,7 +69,7 @@ def test_median_of_laps_clip_in_proportion_and_bytes_per_parameter() -> None:
 
 
 def test_large_models_are_measured_once_on_few_rows() -> None:
-    assert (Setting(100_000, 2).repeats, Setting(100_001, 2).repeats) == (3, 1)
+    assert (Setting(2_000_000, 2).repeats, Setting(2_000_001, 2).repeats) == (3, 1)
     assert Setting(10_000_000, 2).timed_rows == 1
     assert Setting(10, 2, records=7).timed_rows == 7
 
