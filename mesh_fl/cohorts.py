@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from mesh_fl.convening import Convening
-from mesh_fl.delivery import Delivery
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.large_cohort import LARGE
 from mesh_fl.logbook import Logbook
@@ -22,8 +21,6 @@ class Cohorts:
         Holds the checkpoint.
     enrolment : Enrolment
         Who is ready.
-    delivery : Delivery
-        Has members enter an epoch.
     settling : Settling
         Has the last sum of an epoch opened before the next begins.
     epochs : Convening
@@ -42,7 +39,6 @@ class Cohorts:
 
     logbook: Logbook
     enrolment: Enrolment
-    delivery: Delivery
     settling: Settling
     epochs: Convening
     quorum: int

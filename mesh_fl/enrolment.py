@@ -135,7 +135,7 @@ class Enrolment:
     def continues(self, word: Account | Presence) -> bool:
         """Tell whether a member's ledger goes on from its last word; a restored one does not.
 
-        The other members would refuse it too, and nobody could say to the server whom they mean.
+        The other members would refuse it too, and the attempt would be lost.
         """
         last = self._latest(word.by)
         if last is None or word.lines > last.lines:

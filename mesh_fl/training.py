@@ -113,7 +113,6 @@ class Training:
         self.cohorts = Cohorts(
             self.logbook,
             self.enrolment,
-            self.delivery,
             self.settling,
             Convening(at, self.exchange, self.enrolment, timeout_s, self._confirm),
             quorum=self.quorum,
