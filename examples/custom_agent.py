@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mesh_fl import Agent, Data, Rows, State, Total
 from mesh_fl.planning import make_plan
-from mesh_fl.simulate.network import simulate
+from mesh_fl.simulate.engine import simulate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mesh_fl import Data, State
 from mesh_fl.planning import make_plan
-from mesh_fl.simulate.network import simulate
+from mesh_fl.simulate.engine import simulate
 from mesh_fl.torch_agent import TorchAgent
 
 

@@ -8,16 +8,18 @@ so the sensitivity bound is a fact about the pipeline and not about the agent.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from scipy.sparse import csr_array
 
 from mesh_fl.errors import AgentError
-from mesh_fl.layout import Layout
+from mesh_fl.layout import Layout, unpack
 from mesh_fl.schema import Field, Table
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Data = Mapping[str, NDArray[np.generic]]
 """Arrays by name; axis 0 is the record."""
@@ -25,7 +27,8 @@ Data = Mapping[str, NDArray[np.generic]]
 State = Mapping[str, NDArray[np.float64]]
 """The public model: exactly what travels."""
 
-Rows = NDArray[np.float64] | csr_array[np.float64]
+# Quoted, since scipy.sparse takes a quarter of a second to load and most agents have no use for it.
+Rows: TypeAlias = "NDArray[np.float64] | csr_array[np.float64]"
 """One row per record, shape (n, dim)."""
 
 Total = Mapping[str, NDArray[np.float64]]
@@ -84,6 +87,13 @@ class Agent(ABC):
     def contribute(self, state: State, data: Data) -> Rows:
         """Return one row per record. No randomness, no side effect."""
 
+    def contribute_many(self, state: State, shards: Sequence[Data]) -> Sequence[Rows]:
+        """Return the rows of several clients, for simulations; override it to compute them at once.
+
+        They must be what `contribute` returns for each client alone, up to rounding.
+        """
+        return [self.contribute(state, shard) for shard in shards]
+
     @abstractmethod
     def apply(self, state: State, total: Total) -> State:
         """Return the next model. Pure and deterministic."""
@@ -104,9 +114,24 @@ class Agent(ABC):
         """Read quality figures from the summed rows of `measure`."""
         raise AgentError(f"{type(self).__name__} declares no score: plan it with measures = 0")
 
+    def evaluate(self, state: State, data: Data) -> Mapping[str, float]:
+        """Return quality figures on records at hand; they stay at their owner, and cost nothing.
+
+        By default those of `score`, from sums without noise.
+        """
+        rows = self.measure(state, data)
+        return self.score(unpack(self.measure_layout(), np.asarray(rows.sum(axis=0)).ravel()))
+
     def adapt(self, state: State, data: Data) -> State:
         """Return a local model around the global one; it never leaves the client."""
         return state
+
+    def simulated(self, records: int, seed: int) -> Data:
+        """Return made-up records with something to learn, prepared.
+
+        They let a crowd be tried for size where no public data are at hand.
+        """
+        raise AgentError(f"{type(self).__name__} makes up no records: name public data")
 
     def answer(self, state: State, table: Table) -> Sequence[BaseModel]:
         """Answer for each record of a table in words that people act on."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from mesh_fl.convening import Convening
 from mesh_fl.enrolment import Enrolment
-from mesh_fl.large_cohort import LARGE
 from mesh_fl.logbook import Logbook
+from mesh_fl.privacy.plan import LARGE
 from mesh_fl.settling import Settling
 
 

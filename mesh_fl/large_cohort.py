@@ -33,9 +33,6 @@ from mesh_fl.privacy.robust import Attempt, Revealed
 from mesh_fl.privacy.signing import verifies
 from mesh_fl.seat import Part, Seat
 
-LARGE = 20
-"""Members of a cohort from which on somebody always drops out."""
-
 
 def advertise(order: Advertise, member: Member) -> Keys:
     """Make keys for an attempt, once: we were not charged for it, and began no later one."""

@@ -9,12 +9,12 @@ from mesh_fl.agent import Agent, State
 from mesh_fl.delivery import Delivery
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.errors import MeshError
-from mesh_fl.large_cohort import LARGE
 from mesh_fl.layout import unpack
 from mesh_fl.logbook import Logbook
 from mesh_fl.messages import Ask, Reply
 from mesh_fl.opening import Opening, liars, settle, step_model
 from mesh_fl.privacy.pipeline import next_digest, rescale
+from mesh_fl.privacy.plan import LARGE
 from mesh_fl.state import dump_state, load_state
 from mesh_fl.verification import check_pending
 

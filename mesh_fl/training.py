@@ -19,13 +19,13 @@ from mesh_fl.convening import Convening
 from mesh_fl.delivery import Delivery
 from mesh_fl.enrolment import Enrolment
 from mesh_fl.exchange import Exchange
-from mesh_fl.large_cohort import LARGE, LargeCohort
+from mesh_fl.large_cohort import LargeCohort
 from mesh_fl.logbook import Event, Logbook
 from mesh_fl.messages import Pending
 from mesh_fl.privacy.circle import Advertised
 from mesh_fl.privacy.encryption import Bfv
 from mesh_fl.privacy.pipeline import CipherFactory
-from mesh_fl.privacy.plan import Plan
+from mesh_fl.privacy.plan import LARGE, Plan
 from mesh_fl.privacy.robust import Revealed
 from mesh_fl.round import server_turn
 from mesh_fl.settling import Settling

@@ -22,7 +22,7 @@ from mesh_fl.layout import pack, size
 from mesh_fl.planning import make_plan
 from mesh_fl.privacy.clipping import choose_scale, sum_rows
 from mesh_fl.registry import build, config_of
-from mesh_fl.simulate.network import simulate
+from mesh_fl.simulate.engine import simulate
 from mesh_fl.torch_agent import TorchAgent
 
 # Threads that wait for each other cost more than these small products are worth.

@@ -133,6 +133,19 @@ def auc(counts: Matrix) -> float:
     return min(1.0, float(left @ (np.cumsum(stayed) - stayed / 2) / pairs))
 
 
+def exact_auc(scores: Vector, y: Vector) -> float:
+    """Area under the ROC curve: how often a positive outranks a negative, ties half.
+
+    Mann and Whitney 1947. NaN where a class is missing.
+    """
+    positive, negative = scores[y == 1], np.sort(scores[y == 0])
+    if len(positive) == 0 or len(negative) == 0:
+        return float("nan")
+    below = np.searchsorted(negative, positive, "left")
+    not_above = np.searchsorted(negative, positive, "right")
+    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
+
+
 def brier(counts: Matrix) -> float:
     """Mean squared error of the risk, each record taken at the middle of its bin.
 

@@ -17,7 +17,15 @@ from scipy.special import expit
 from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.agents._features import Feature, encode
 from mesh_fl.agents._health_answer import Client, ClientHealthAnswer, compose
-from mesh_fl.agents._logistic import Posterior, auc, brier, fit_map, gradient_rows, one_hot_rows
+from mesh_fl.agents._logistic import (
+    Posterior,
+    auc,
+    brier,
+    exact_auc,
+    fit_map,
+    gradient_rows,
+    one_hot_rows,
+)
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
@@ -153,6 +161,12 @@ class ClientHealth(Agent):
             "brier": brier(counts),
             "records": max(0.0, float(counts.sum())),
         }
+
+    def evaluate(self, state: State, data: Data) -> Mapping[str, float]:
+        """Return "auc" and "brier", exactly."""
+        _, y = _labelled(data)
+        risk = self.predict(state, data)
+        return {"auc": exact_auc(risk, y), "brier": float(np.mean((risk - y) ** 2))}
 
     def adapt(self, state: State, data: Data) -> State:
         """Fit the member's own records with the global mean as prior; adds "covariance".

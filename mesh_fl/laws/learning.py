@@ -9,9 +9,8 @@ from mesh_fl.agent import State
 from mesh_fl.laws.case import Case, Turn
 from mesh_fl.laws.law import BreachError, UncheckedError, law
 from mesh_fl.laws.variation import copied, copied_floats, count, take
+from mesh_fl.quality import FALLING, RISING, headline
 
-RISING = ("auc", "accuracy", "r2")
-FALLING = ("brier", "loss")
 LEAST_RECORDS = 200
 
 Figure = Callable[[State], float]
@@ -45,7 +44,7 @@ def learns_at_modest_epsilon(case: Case) -> str:
 def _train(case: Case) -> State:
     # A whole training needs the whole package; the other laws need only the agent.
     from mesh_fl.planning import make_plan
-    from mesh_fl.simulate.network import simulate
+    from mesh_fl.simulate.engine import simulate
 
     places = np.arange(count(case.data))
     shards = {
@@ -63,8 +62,8 @@ def _train(case: Case) -> State:
         epsilon=case.epsilon,
     )
     outcome = simulate(case.agent, plan, shards, seed=case.seed)
-    if outcome.checkpoint.status != "finished":
-        raise BreachError(f"the training ended as {outcome.checkpoint.status}")
+    if outcome.status != "finished":
+        raise BreachError(f"the training ended as {outcome.status}")
     return outcome.state
 
 
@@ -79,12 +78,11 @@ def _figure(case: Case) -> Figure:
 
 def _measured(case: Case, state: State) -> float:
     scores = case.agent.score(Turn(case.agent, "measure", "", state).total(case.data))
-    for names, sign in ((RISING, 1.0), (FALLING, -1.0)):
-        for name in names:
-            if name in scores:
-                return sign * float(scores[name])
-    known = ", ".join(RISING + FALLING)
-    raise UncheckedError(f"the score has none of {known}, and no quality is given")
+    metric = headline(scores)
+    if metric is None:
+        known = ", ".join(RISING + FALLING)
+        raise UncheckedError(f"the score has none of {known}, and no quality is given")
+    return metric.sign * float(scores[metric.name])
 
 
 def _expect_gain(before: float, after: float, margin: float) -> str:

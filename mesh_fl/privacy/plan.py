@@ -30,6 +30,9 @@ TAIL = 9.0
 TALLY = 2
 """Values of every contribution that are 1: a sum that lacks a member or a mask shows it there."""
 
+LARGE = 20
+"""Members of a cohort up to which all must answer; in larger ones somebody always drops out."""
+
 ROUNDING = 1e-9
 """Relative tolerance when budgets that should be equal are compared as floats."""
 
@@ -188,12 +191,8 @@ class Plan(BaseModel):
 
     @cached_property
     def schedule(self) -> tuple[Kind, ...]:
-        """The releases in order: measures are spread evenly, the last one at the end."""
-        after = [round((k + 1) * self.rounds / self.measures) for k in range(self.measures)]
-        kinds: list[Kind] = []
-        for done in range(1, self.rounds + 1):
-            kinds += ["train", *(["measure"] * after.count(done))]  # type: ignore[list-item]
-        return tuple(kinds)
+        """The releases in order: see `schedule_of`."""
+        return schedule_of(self.rounds, self.measures)
 
     def cost(self, kind: Kind) -> float:
         """Squared mu that one attempt at a release costs a record."""
@@ -216,6 +215,10 @@ class Plan(BaseModel):
     def release(self, kind: Kind) -> Release:
         """Return how rows of a kind are clipped, scaled, noised and encrypted."""
         return self._releases[kind]
+
+    def bare_release(self, kind: Kind) -> Release:
+        """Return the same where nothing is encrypted, with as many members as may be simulated."""
+        return self._unpacked[kind]
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -322,6 +325,15 @@ class Policy(BaseModel):
                 f"we have {records} records, but declared at most {cap}: run `mesh-client card "
                 "--cap N` and give the new card to the operator"
             )
+
+
+def schedule_of(rounds: int, measures: int) -> tuple[Kind, ...]:
+    """Return releases in order: measures are spread evenly, the last one at the end."""
+    after = [round((k + 1) * rounds / measures) for k in range(measures)]
+    kinds: list[Kind] = []
+    for done in range(1, rounds + 1):
+        kinds += ["train", *(["measure"] * after.count(done))]  # type: ignore[list-item]
+    return tuple(kinds)
 
 
 @cache

@@ -191,7 +191,7 @@ class Outcome:
     members: Mapping[str, Member]
 
 
-def simulate(
+def rehearse(
     agent: Agent,
     plan: Plan,
     shards: Mapping[str, Data],
@@ -199,7 +199,7 @@ def simulate(
     seed: int | None = None,
     encrypted: bool = False,
 ) -> Outcome:
-    """Train over members in this process, by the same code as a deployment.
+    """Train over members in this process, by the very code of a deployment.
 
     Parameters
     ----------

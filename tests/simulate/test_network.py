@@ -9,7 +9,7 @@ from mesh_fl.privacy.encryption import Bfv, generate_key
 from mesh_fl.privacy.noise import SeededSource, SystemSource
 from mesh_fl.privacy.plan import Policy
 from mesh_fl.privacy.signing import public_bytes
-from mesh_fl.simulate.network import Clear, Founders, LocalExchange, member_of, simulate
+from mesh_fl.simulate.network import Clear, Founders, LocalExchange, member_of, rehearse
 
 SHARDS: dict[str, Data] = {
     name: {"point": np.random.default_rng(number).normal(0.4, 0.3, (RECORDS, 3))}
@@ -20,31 +20,31 @@ PLAN = plan_of()
 
 class TestSimulation:
     def test_encrypted_and_clear_give_the_same_integers(self) -> None:
-        clear = simulate(AGENT, PLAN, SHARDS, seed=5)
-        encrypted = simulate(AGENT, PLAN, SHARDS, seed=5, encrypted=True)
+        clear = rehearse(AGENT, PLAN, SHARDS, seed=5)
+        encrypted = rehearse(AGENT, PLAN, SHARDS, seed=5, encrypted=True)
         assert clear.checkpoint.digest == encrypted.checkpoint.digest
         assert clear.checkpoint.applied == len(PLAN.schedule)
         for name in clear.state:
             assert clear.state[name].tobytes() == encrypted.state[name].tobytes()
 
     def test_a_seed_makes_it_reproducible_and_another_seed_another(self) -> None:
-        digests = [simulate(AGENT, PLAN, SHARDS, seed=seed).checkpoint.digest for seed in (5, 5, 6)]
+        digests = [rehearse(AGENT, PLAN, SHARDS, seed=seed).checkpoint.digest for seed in (5, 5, 6)]
         assert digests[0] == digests[1] != digests[2]
 
     def test_without_a_seed_noise_is_fresh(self) -> None:
-        runs = [simulate(AGENT, PLAN, SHARDS) for _ in range(2)]
+        runs = [rehearse(AGENT, PLAN, SHARDS) for _ in range(2)]
         assert runs[0].checkpoint.digest != runs[1].checkpoint.digest
         sources = [member.source for run in runs for member in run.members.values()]
         assert all(isinstance(source, SystemSource) for source in sources)
 
     def test_members_have_noise_of_their_own(self) -> None:
         """Equal streams would cancel or pile up instead of adding in variance."""
-        run = simulate(AGENT, PLAN, SHARDS, seed=5)
+        run = rehearse(AGENT, PLAN, SHARDS, seed=5)
         words = [member.source.words(8).tobytes() for member in run.members.values()]
         assert len(set(words)) == len(NAMES)
 
     def test_every_member_pays_like_in_a_deployment(self) -> None:
-        run = simulate(AGENT, PLAN, SHARDS, seed=1)
+        run = rehearse(AGENT, PLAN, SHARDS, seed=1)
         assert run.checkpoint.status == "finished"
         spent = run.checkpoint.spent
         assert spent == pytest.approx(sum(PLAN.cost(kind) for kind in PLAN.schedule))
@@ -55,7 +55,7 @@ class TestSimulation:
             assert 0 < member.ledger.most_spent < PLAN.epsilon
 
     def test_all_members_end_with_the_servers_model(self) -> None:
-        run = simulate(AGENT, PLAN, SHARDS, seed=2)
+        run = rehearse(AGENT, PLAN, SHARDS, seed=2)
         for member in run.members.values():
             seat = member.resume(run.checkpoint.training)
             assert seat.digest == run.checkpoint.digest
@@ -65,13 +65,13 @@ class TestSimulation:
     def test_a_member_with_more_records_than_declared_is_left_out(self) -> None:
         """It refuses for good; nobody waits for it."""
         shards = {**SHARDS, "ash": {"point": np.zeros((65, 3))}}
-        run = simulate(AGENT, PLAN, shards, seed=3)
+        run = rehearse(AGENT, PLAN, shards, seed=3)
         assert run.checkpoint.status == "finished"
         assert [record.members for record in run.checkpoint.history] == [4] * 4
         assert run.members["ash"].ledger.charges == ()
 
     def test_measures_do_not_change_the_model(self) -> None:
-        measured = simulate(AGENT, plan_of(rounds=2, measures=2), SHARDS, seed=4)
+        measured = rehearse(AGENT, plan_of(rounds=2, measures=2), SHARDS, seed=4)
         assert measured.state["steps"] == 2
         assert [bool(record.scores) for record in measured.checkpoint.history] == [
             False,
@@ -86,7 +86,7 @@ class TestSimulation:
         plan = plan_of(epsilon=10_000.0, rounds=2, measures=0)
         deals = ([1, 2, 10, 60], [24, 48, 72, 96])
         states = [
-            simulate(AGENT, plan, dict(zip(NAMES, split(points, deal), strict=True)), seed=1).state
+            rehearse(AGENT, plan, dict(zip(NAMES, split(points, deal), strict=True)), seed=1).state
             for deal in deals
         ]
         np.testing.assert_allclose(states[0]["centre"], states[1]["centre"], atol=2e-3)
@@ -98,7 +98,7 @@ class TestSimulation:
                 raise ZeroDivisionError("a bug")
 
         with pytest.raises(AgentError, match="failed in contribute: ZeroDivisionError: a bug"):
-            simulate(Broken(), PLAN, SHARDS)
+            rehearse(Broken(), PLAN, SHARDS)
 
 
 def split(points: np.ndarray, cuts: list[int]) -> list[Data]:

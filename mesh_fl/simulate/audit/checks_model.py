@@ -15,7 +15,7 @@ from mesh_fl.simulate.audit.canaries import NAMES, Canaries, canaries
 from mesh_fl.simulate.audit.finding import Check, Finding, Setting
 from mesh_fl.simulate.audit.one_run import epsilon_bound
 from mesh_fl.simulate.audit.subject import Subject, Terms, plan_of
-from mesh_fl.simulate.network import simulate
+from mesh_fl.simulate.network import rehearse
 
 UNLIKELY = 1e-8
 """Below this an attack counts as better than chance: what epsilon = .1 allows is not chance."""
@@ -111,7 +111,7 @@ def check_membership(setting: Setting) -> Finding:
     what, agent, shards, others = _customers(setting)
     caps = {name: 2 ** (len(data["y"]) - 1).bit_length() for name, data in shards.items()}
     plan = make_plan(agent, "health", caps, rounds=16)
-    state = simulate(agent, plan, shards, encrypted=True).state
+    state = rehearse(agent, plan, shards, encrypted=True).state
     losses = [_loss(agent, state, data) for data in (*shards.values(), others)]
     return _judged(-np.concatenate(losses[:-1]), -losses[-1], f" ({what})")
 

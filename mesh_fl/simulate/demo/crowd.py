@@ -7,7 +7,7 @@ from mesh_fl.planning import make_plan
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.simulate.demo.quality import compare
 from mesh_fl.simulate.demo.telco import CROWD, deal, demo_agent, load_telco, prepare
-from mesh_fl.simulate.network import simulate
+from mesh_fl.simulate.network import rehearse
 
 CAP = 64
 SURVIVORS, COLLUDERS = 90, 10
@@ -54,7 +54,7 @@ def crowd(seed: int, sizes: tuple[int, ...] = CROWD, epsilon: float = 0.1) -> Cr
     shards = {name: prepare(agent, customers) for name, customers in split.members.items()}
     test = prepare(agent, split.test)
     plan = crowd_plan(caps, epsilon)
-    outcome = simulate(agent, plan, shards, seed=seed)
+    outcome = rehearse(agent, plan, shards, seed=seed)
     found = compare(agent, outcome.state, shards, test)
     return CrowdResult(
         alone=fmean(found.alone),

@@ -1,0 +1,35 @@
+"""Figures of quality by their names: which of several leads, and whether more of it is better."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+RISING = ("auc", "accuracy", "r2", "spearman", "hit_at_1")
+FALLING = ("total_variation", "mase", "smape", "brier", "loss")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that models are compared by.
+
+    Parameters
+    ----------
+    name : str
+        As `Agent.evaluate` and `Agent.score` call it.
+    higher_is_better : bool
+    """
+
+    name: str
+    higher_is_better: bool
+
+    @property
+    def sign(self) -> int:
+        """Return 1 where more is better, else -1."""
+        return 1 if self.higher_is_better else -1
+
+
+def headline(names: Collection[str]) -> Metric | None:
+    """Return the figure that leads among several, None where none of them is known."""
+    for name in (*RISING, *FALLING):
+        if name in names:
+            return Metric(name, name in RISING)
+    return None
