@@ -30,6 +30,7 @@ LAWS: tuple[Law, ...] = (
     rows.one_record_one_row,
     rows.order_does_not_matter,
     rows.shards_add_up,
+    rows.many_are_each,
     rows.bad_record_stays_alone,
     rows.empty_shard,
     model.prepare_is_record_by_record,

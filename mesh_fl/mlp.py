@@ -20,6 +20,9 @@ from mesh_fl.local_steps import Steps
 
 Floats = NDArray[np.float32]
 
+LEAST_LOGIT = np.float32(-50.0)
+"""Odds of 2e-22 count as no smaller."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mlp(FedAvg):
@@ -64,8 +67,11 @@ class Mlp(FedAvg):
         start = _layers(state)
         records = _Records.of(x, y, self.classes, steps)
         scratch = _Scratch.of(start, *steps.weights.shape[1:])
+        active = scratch
         for step in steps:
-            scratch.descend(records, step, steps.active[step], self.learning_rate)
+            if steps.active[step] < active.clients:
+                active = active.first(steps.active[step])
+            active.descend(records, step, self.learning_rate)
         changed = [own - one for own, one in zip(scratch.weights, start, strict=True)]
         return np.concatenate([one.reshape(len(one), -1) for one in changed], axis=1)
 
@@ -167,13 +173,25 @@ class _Scratch:
         outputs = [np.empty((clients, batch, layer.shape[1]), np.float32) for layer in start]
         return cls(weights, [np.empty_like(one) for one in weights], wide, outputs)
 
-    def descend(self, records: _Records, step: int, active: int, rate: float) -> None:
-        """Take one step of gradient descent with the first `active` clients."""
+    @property
+    def clients(self) -> int:
+        """How many clients there is room for."""
+        return len(self.units[0])
+
+    def first(self, clients: int) -> Self:
+        """Return the room of the first clients: theirs, not a copy."""
+        kinds = (self.weights, self.gradients, self.units, self.outputs)
+        return type(self)(*([one[:clients] for one in kind] for kind in kinds))
+
+    def descend(self, records: _Records, step: int, rate: float) -> None:
+        """Take one step of gradient descent with all clients."""
         weights, gradients, units, outputs = (
-            [one[:active] for one in kind]
-            for kind in (self.weights, self.gradients, self.units, self.outputs)
+            self.weights,
+            self.gradients,
+            self.units,
+            self.outputs,
         )
-        targets, weight = records.read(step, active, units[0])
+        targets, weight = records.read(step, self.clients, units[0])
         for layer, out in enumerate(outputs):
             np.matmul(units[layer], weights[layer], out=out)
             if layer + 1 < len(outputs):
@@ -194,6 +212,8 @@ class _Scratch:
 def _softmax_slope(logits: Floats, targets: Floats) -> Floats:
     """Turn logits into the slope of the negative log-likelihood, in place."""
     logits -= logits.max(axis=-1, keepdims=True)
+    # Below, products would become subnormal numbers, which take a processor ten times as long.
+    np.maximum(logits, LEAST_LOGIT, out=logits)
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=-1, keepdims=True)
     logits -= targets

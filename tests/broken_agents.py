@@ -1,7 +1,7 @@
 """A sound agent, and what it takes to break each law: one small slip a class."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from mesh_fl import Agent, Data, Field, Rows, State, Table, Total
 from mesh_fl.laws.case import dense
-from mesh_fl.layout import Layout
+from mesh_fl.layout import Layout, unpack
 
 RECORDS = 400
 
@@ -263,6 +263,19 @@ class WeighsRareRecords(Sound):
             _floats(data)[0], axis=0, return_inverse=True, return_counts=True
         )
         return rows / times[place.ravel()][:, None]
+
+
+@breaks("many are each")
+class TrainsClientsInTurn(Sound):
+    """What one client learned is where the next one starts."""
+
+    def contribute_many(self, state: State, shards: Sequence[Data]) -> Sequence[Rows]:
+        rows = []
+        for shard in shards:
+            rows.append(self.contribute(state, shard))
+            total = unpack(self.layout(state), dense(rows[-1]).sum(axis=0))
+            state = self.apply(state, total)
+        return rows
 
 
 @breaks("bad record stays alone")

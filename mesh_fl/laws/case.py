@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.errors import AgentError
@@ -189,7 +188,7 @@ def attributes(agent: Agent) -> dict[str, str]:
 
 def dense(rows: Rows) -> Matrix:
     """Return rows as a dense matrix."""
-    if issparse(rows):
+    if not isinstance(rows, np.ndarray):
         rows = rows.toarray()
     return np.array(rows, dtype=np.float64)
 

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mesh_fl.agent import Data, Rows
-from mesh_fl.laws.case import Case, Matrix, Turn
+from mesh_fl.laws.case import Case, Matrix, Turn, dense
 from mesh_fl.laws.law import BreachError, UncheckedError, law
 from mesh_fl.laws.sameness import compare_rows, expect_rows
-from mesh_fl.laws.variation import count, join, poison, take
+from mesh_fl.laws.variation import copied, copied_floats, count, join, poison, take
 from mesh_fl.layout import size
 
 BAD_VALUES = (np.nan, np.inf, -np.inf, 1e300)
+
+MANY_TOLERANCE = 1e-4
+"""Relative to the largest entry: local steps may run in float32 and drift apart a little."""
 
 
 @law("Return a float64 matrix or a csr_array with one row per record, as wide as the layout.")
@@ -111,6 +113,31 @@ def empty_shard(case: Case) -> str:
     return ""
 
 
+@law("Compute in `contribute_many` what `contribute` computes for each client, in the same order.")
+def many_are_each(case: Case) -> str:
+    """Give for several clients at once the rows that each of them gives alone."""
+    shards = [take(case.few, part) for part in np.array_split(np.arange(count(case.few)), 3)]
+    for stage, state in case.stages.items():
+        turn = Turn(case.agent, "contribute", stage, state)
+        together = case.agent.contribute_many(copied_floats(state), [copied(s) for s in shards])
+        if len(together) != len(shards):
+            raise BreachError(
+                f"{turn}: expected rows of {len(shards)} clients, got {len(together)}"
+            )
+        for rows, shard in zip(together, shards, strict=True):
+            alone = turn.rows(shard)
+            if not _alike(dense(rows), alone):
+                raise BreachError(f"{turn}: a client's rows are others beside other clients")
+    return f"{len(shards)} clients"
+
+
+def _alike(found: Matrix, expected: Matrix) -> bool:
+    if found.shape != expected.shape:
+        return False
+    away = float(np.abs(found - expected).max(initial=0.0))
+    return away <= MANY_TOLERANCE * float(np.abs(expected).max(initial=0.0))
+
+
 def _turns_by_record(case: Case) -> Iterator[Turn]:
     if case.agent.unit == "client":
         raise UncheckedError("the one row stands for a whole client")
@@ -123,6 +150,9 @@ def _row_count(case: Case, data: Data) -> int:
 
 def _expect_form(rows: Rows, records: int, turn: Turn) -> None:
     shape = (records, size(turn.layout))
+    # Not at the top: it takes a quarter of a second, and comes with every import of mesh_fl.
+    from scipy.sparse import csr_array
+
     if not isinstance(rows, np.ndarray | csr_array):
         raise BreachError(
             f"{turn}: expected a numpy array or a scipy csr_array, got {type(rows).__name__}"

@@ -9,27 +9,94 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
 from mesh_fl.agent import Rows
 from mesh_fl.errors import AgentError, PlanError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_T = TypeVar("_T", bound=np.generic)
 
 LARGEST_BOUND = 2.0**26
 
 _CHUNK_ENTRIES = 1 << 18
 
 
+class _Chunk(Protocol):
+    """Some rows: their values, and how these belong to rows and columns."""
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """All values."""
+
+    def spread(self, figures: NDArray[_T]) -> NDArray[_T]:
+        """Return one figure a row beside each value of that row."""
+
+    def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the largest value of each row; NaN where there is one."""
+
+    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the values of each row, one after another.
+
+        Strict order makes a row's sum the same whether its zeros are stored or not, and whatever
+        rows surround it; numpy's pairwise `sum` promises neither.
+        """
+
+    def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the values of each column, in any order."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Entries:
+class _Dense:
+    """Some rows as a matrix."""
+
+    value: NDArray[np.float64]
+
+    def spread(self, figures: NDArray[_T]) -> NDArray[_T]:
+        return figures[:, None]
+
+    def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(values.max(axis=1))
+
+    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.add.accumulate(values, axis=1)[:, -1])
+
+    def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(values.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sparse:
     """Some rows as triplets, sorted by row and then by column."""
 
     row: NDArray[np.int64]
     column: NDArray[np.int64]
     value: NDArray[np.float64]
-    count: int
+    shape: tuple[int, int]
+
+    def spread(self, figures: NDArray[_T]) -> NDArray[_T]:
+        return figures[self.row]
+
+    def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        peak = np.zeros(self.shape[0])
+        np.maximum.at(peak, self.row, values)
+        return peak
+
+    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._added(self.row, values, self.shape[0])
+
+    def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._added(self.column, values, self.shape[1])
+
+    def _added(
+        self, places: NDArray[np.int64], values: NDArray[np.float64], size: int
+    ) -> NDArray[np.float64]:
+        return np.bincount(places, values, size).astype(np.float64, copy=False)
 
 
 def integer_bound(clip: float, scale: float, dimension: int) -> float:
@@ -139,41 +206,33 @@ def sum_rows(rows: Rows, clip: float, scale: float, dimension: int) -> NDArray[n
     total = np.zeros(dimension, dtype=np.int64)
     for chunk in _chunks(rows, dimension):
         integers = _integers(chunk, clip, scale)
-        squared = _per_row(chunk, integers * integers)
-        integers[(squared > limit)[chunk.row]] = 0.0
+        sound = chunk.per_row(integers * integers) <= limit
+        if not sound.all():
+            integers = np.where(chunk.spread(sound), integers, 0.0)
         # At most 2^18 rows of at most 2^26 units: far below 2^53, so float64 adds exactly.
-        total += np.bincount(chunk.column, integers, dimension).astype(np.int64)
+        total += chunk.per_column(integers).astype(np.int64)
     return total
 
 
 # Overflow, underflow and NaN are expected here: each ends as a clipped, a zero or an unusable row.
 @np.errstate(all="ignore")
-def _integers(chunk: _Entries, clip: float, scale: float) -> NDArray[np.float64]:
+def _integers(chunk: _Chunk, clip: float, scale: float) -> NDArray[np.float64]:
     """Clip, scale and round: whole numbers, within the bound but for float error."""
-    peak = np.zeros(chunk.count)
-    np.maximum.at(peak, chunk.row, np.abs(chunk.value))
+    peak = chunk.largest(np.abs(chunk.value))
     usable = np.isfinite(peak)
     # Divided by a power of two near its peak, a row is changed in no digit, and neither
     # overflows nor vanishes when squared.
     unit = np.ldexp(0.5, np.frexp(np.where(usable & (peak > 0), peak, 1.0))[1])
-    value = np.where(usable[chunk.row], chunk.value, 0.0) / unit[chunk.row]
-    length = np.sqrt(_per_row(chunk, value * value))
+    value = np.where(chunk.spread(usable), chunk.value, 0.0) / chunk.spread(unit)
+    length = np.sqrt(chunk.per_row(value * value))
     stretch = np.minimum(scale * unit, scale * clip / length)
-    return np.rint(value * stretch[chunk.row])
+    integers: NDArray[np.float64] = np.rint(value * chunk.spread(stretch))
+    return integers
 
 
-def _per_row(chunk: _Entries, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add up the values of each row, one after another.
-
-    Strict order makes a row's sum the same whether its zeros are stored or not, and whatever
-    rows surround it; numpy's pairwise `sum` promises neither.
-    """
-    return np.bincount(chunk.row, values, chunk.count).astype(np.float64, copy=False)
-
-
-def _chunks(rows: Rows, dimension: int) -> Iterator[_Entries]:
+def _chunks(rows: Rows, dimension: int) -> Iterator[_Chunk]:
     """Cut the rows into chunks of about 2^18 entries, or one row if that is longer."""
-    if not isinstance(rows, np.ndarray) and not issparse(rows):
+    if not isinstance(rows, np.ndarray) and not _is_sparse(rows):
         raise AgentError(
             f"expected rows as a numpy array or a scipy csr_array, got {type(rows).__name__}"
         )
@@ -184,21 +243,21 @@ def _chunks(rows: Rows, dimension: int) -> Iterator[_Entries]:
     return _dense_chunks(rows) if isinstance(rows, np.ndarray) else _sparse_chunks(rows)
 
 
-def _dense_chunks(rows: NDArray[np.float64]) -> Iterator[_Entries]:
-    rows = np.asarray(rows)
+def _is_sparse(rows: object) -> bool:
+    # Loaded late, by those that have sparse rows: it takes a quarter of a second.
+    from scipy.sparse import issparse
+
+    return bool(issparse(rows))
+
+
+def _dense_chunks(rows: NDArray[np.float64]) -> Iterator[_Dense]:
     count, dimension = rows.shape
     step = max(1, _CHUNK_ENTRIES // dimension)
     for start in range(0, count, step):
-        part = rows[start : start + step]
-        yield _Entries(
-            row=np.repeat(np.arange(len(part)), dimension),
-            column=np.tile(np.arange(dimension), len(part)),
-            value=part.astype(np.float64, order="C").ravel(),
-            count=len(part),
-        )
+        yield _Dense(rows[start : start + step].astype(np.float64, order="C", copy=False))
 
 
-def _sparse_chunks(rows: csr_array[np.float64]) -> Iterator[_Entries]:
+def _sparse_chunks(rows: "csr_array[np.float64]") -> Iterator[_Sparse]:
     own = _checked(rows)
     start, count = 0, own.shape[0]
     while start < count:
@@ -208,8 +267,10 @@ def _sparse_chunks(rows: csr_array[np.float64]) -> Iterator[_Entries]:
         start = stop
 
 
-def _checked(rows: csr_array[np.float64]) -> csr_array[np.float64]:
+def _checked(rows: "csr_array[np.float64]") -> "csr_array[np.float64]":
     """Wrap the same memory, and refuse indices that would reach outside of it."""
+    from scipy.sparse import csr_array
+
     try:
         own = csr_array(rows)
         own = csr_array((own.data, own.indices, own.indptr), shape=own.shape)
@@ -219,7 +280,9 @@ def _checked(rows: csr_array[np.float64]) -> csr_array[np.float64]:
     return own
 
 
-def _sparse_entries(rows: csr_array[np.float64], start: int, stop: int) -> _Entries:
+def _sparse_entries(rows: "csr_array[np.float64]", start: int, stop: int) -> _Sparse:
+    from scipy.sparse import csr_array
+
     first, last = rows.indptr[start], rows.indptr[stop]
     part = csr_array(
         (
@@ -230,11 +293,11 @@ def _sparse_entries(rows: csr_array[np.float64], start: int, stop: int) -> _Entr
         shape=(stop - start, rows.shape[1]),
     )
     part.sum_duplicates()
-    return _Entries(
+    return _Sparse(
         row=np.repeat(np.arange(stop - start), np.diff(part.indptr)),
         column=part.indices.astype(np.int64),
         value=part.data,
-        count=stop - start,
+        shape=(stop - start, rows.shape[1]),
     )
 
 

@@ -83,12 +83,14 @@ def test_a_row_beyond_the_bound_counts_as_zero() -> None:
     """The last defence, should float arithmetic ever produce too long a row."""
     scale = choose_scale(1.0, 2)
 
-    def wrong(chunk: clipping._Entries, clip: float, scale: float) -> NDArray[np.float64]:
-        return np.array([10.0, 20.0, 512.0, 30.0, 1e100, 0.0, 7.0, 7.0])
+    def wrong(chunk: clipping._Chunk, clip: float, scale: float) -> NDArray[np.float64]:
+        broken = np.array([[10.0, 20.0], [512.0, 30.0], [1e100, 0.0], [7.0, 7.0]])
+        return broken.reshape(chunk.value.shape)
 
-    with mock.patch.object(clipping, "_integers", wrong):
-        total = sum_rows(np.ones((4, 2)), 1.0, scale, 2)
-    assert total.tolist() == [10 + 7, 20 + 7]
+    for rows in (np.ones((4, 2)), csr_array(np.ones((4, 2)))):
+        with mock.patch.object(clipping, "_integers", wrong):
+            total = sum_rows(rows, 1.0, scale, 2)
+        assert total.tolist() == [10 + 7, 20 + 7]
 
 
 @pytest.mark.parametrize("dimension", [2, 3, 7, 100])
@@ -181,7 +183,7 @@ def test_a_rows_length_is_the_same_to_the_last_bit_however_it_is_stored() -> Non
 
     def lengths(stored: Rows) -> NDArray[np.float64]:
         (chunk,) = clipping._chunks(stored, 300)
-        return clipping._per_row(chunk, chunk.value**2)
+        return chunk.per_row(chunk.value**2)
 
     assert np.array_equal(lengths(rows), lengths(csr_array(rows)))
     assert np.array_equal(lengths(rows)[7:8], lengths(rows[7:8]))
