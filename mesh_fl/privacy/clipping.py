@@ -47,6 +47,9 @@ class _Chunk(Protocol):
         rows surround it; numpy's pairwise `sum` promises neither.
         """
 
+    def in_any_order(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the values of each row, where the sum is exact or too large in any order."""
+
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up the values of each column, in any order."""
 
@@ -65,6 +68,9 @@ class _Dense:
 
     def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.add.accumulate(values, axis=1)[:, -1])
+
+    def in_any_order(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(values.sum(axis=1))
 
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(values.sum(axis=0))
@@ -89,6 +95,8 @@ class _Sparse:
 
     def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._added(self.row, values, self.shape[0])
+
+    in_any_order = per_row
 
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._added(self.column, values, self.shape[1])
@@ -197,16 +205,16 @@ def sum_rows(rows: Rows, clip: float, scale: float, dimension: int) -> NDArray[n
     One record added or removed moves the result by an integer vector whose L2 norm is at most
     B = integer_bound(clip, scale, dimension), whatever the entries are. The proof needs no float
     analysis: a row's integers are squared and added in float64, which is exact below 2^53 and
-    cannot fall back below 2^53 once it got there; the sum is compared with floor(B^2) < 2^53, B^2
-    taken exactly, and a row above it counts as zero. It breaks if one record fills two rows,
-    or if a row depends on other records.
+    in no order of addition falls back below 2^53 once it got there; the sum is compared with
+    floor(B^2) < 2^53, B^2 taken exactly, and a row above it counts as zero. It breaks if one
+    record fills two rows, or if a row depends on other records.
     """
     bound = integer_bound(clip, scale, dimension)
     limit = math.floor(Fraction(bound) ** 2)
     total = np.zeros(dimension, dtype=np.int64)
     for chunk in _chunks(rows, dimension):
         integers = _integers(chunk, clip, scale)
-        sound = chunk.per_row(integers * integers) <= limit
+        sound = chunk.in_any_order(integers * integers) <= limit
         if not sound.all():
             integers = np.where(chunk.spread(sound), integers, 0.0)
         # At most 2^18 rows of at most 2^26 units: far below 2^53, so float64 adds exactly.
@@ -223,7 +231,8 @@ def _integers(chunk: _Chunk, clip: float, scale: float) -> NDArray[np.float64]:
     # Divided by a power of two near its peak, a row is changed in no digit, and neither
     # overflows nor vanishes when squared.
     unit = np.ldexp(0.5, np.frexp(np.where(usable & (peak > 0), peak, 1.0))[1])
-    value = np.where(chunk.spread(usable), chunk.value, 0.0) / chunk.spread(unit)
+    finite = chunk.value if usable.all() else np.where(chunk.spread(usable), chunk.value, 0.0)
+    value = finite / chunk.spread(unit)
     length = np.sqrt(chunk.per_row(value * value))
     stretch = np.minimum(scale * unit, scale * clip / length)
     integers: NDArray[np.float64] = np.rint(value * chunk.spread(stretch))

@@ -209,7 +209,8 @@ class Plan(BaseModel):
 
     def affords(self, spent: float, steps_done: int) -> bool:
         """Tell whether the attempts so far leave enough for every release still scheduled."""
-        ahead = sum(self.cost(kind) for kind in self.schedule[steps_done:])
+        left = self.schedule[steps_done:]
+        ahead = sum(left.count(kind) * self.cost(kind) for kind in set(left))
         return spent + ahead <= self.total_cost * (1 + ROUNDING)
 
     def release(self, kind: Kind) -> Release:
