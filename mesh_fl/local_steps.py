@@ -22,7 +22,8 @@ class Steps:
     active : tuple of int
         By step.
     records : ndarray of int, shape (steps, k, batch)
-        Which of all clients' records, laid end to end in the order given; 0 where there is none.
+        Which of all clients' records, laid end to end in the order given; where there is none, the
+        client's own first.
     weights : ndarray of float32, shape (steps, k, batch)
         One over the records of the minibatch, 0 where there is none.
     """
@@ -56,8 +57,11 @@ def steps_of(sizes: Sequence[int], batch: int, epochs: int, seed: tuple[int, ...
     clients = np.argsort(-steps, kind="stable")
     most = int(steps.max(initial=0))
     shape = (most, len(counts), batch)
-    records, weights = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    weights = np.zeros(shape, np.float32)
     offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    # Never another client's: no weight takes a NaN away.
+    own_first = np.minimum(offsets[clients], max(int(counts.sum()) - 1, 0))
+    records = np.broadcast_to(own_first[:, None], shape).copy()
     for size in np.unique(counts[counts > 0]).tolist():
         own = np.flatnonzero(counts[clients] == size)
         place, weight = _minibatches(size, batch, epochs, seed)

@@ -6,27 +6,27 @@ Opacus (Yousefpour et al. 2021, arXiv 2109.12298). torch and Opacus are imported
 
 import math
 import warnings
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agent import Agent, Data, Rows, State, Total
-from mesh_fl.errors import AgentError, ConfigError
+from mesh_fl.agent import Data, Rows, State, Total
+from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout, size
+from mesh_fl.torch_module import TorchModel, array_of, count_of, refuse, tracking, trained
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 VELOCITY = "velocity/"
 """Prefix of the momentum blocks; torch never puts a slash into a parameter's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchAgent(Agent):
+class TorchAgent(TorchModel):
     """Trains a torch module by summed clipped gradients with momentum.
 
     Subclasses are frozen keyword-only dataclasses that give `module` and `loss`. The module
@@ -50,14 +50,12 @@ class TorchAgent(Agent):
         Records whose gradients are in memory at once.
     """
 
-    inputs: ClassVar[tuple[str, ...]] = ("x",)
+    packages: ClassVar[tuple[str, ...]] = ("torch", "opacus")
 
     records: float
     clip: float = 1.0
     learning_rate: float = 0.5
     momentum: float = 0.9
-    seed: int = 0
-    chunk_records: int = 256
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
@@ -74,17 +72,9 @@ class TorchAgent(Agent):
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 up to below 1"
         yield "chunk_records", self.chunk_records >= 1, "at least 1"
 
-    @abstractmethod
-    def module(self) -> "nn.Module":
-        """Return a new module; its random start is seeded by `seed`."""
-
-    @abstractmethod
-    def loss(self, output: "Tensor", data: Mapping[str, "Tensor"]) -> "Tensor":
-        """Return one loss per record, shape (n,), as with ``reduction="none"``."""
-
     def init(self) -> State:
         """Return the module's first parameters, and velocities of zero."""
-        parameters = {name: _array(value) for name, value in _trained(self._module()).items()}
+        parameters = {name: array_of(p) for name, p in trained(self.build_module()).items()}
         at_rest = {VELOCITY + name: np.zeros_like(value) for name, value in parameters.items()}
         return {**parameters, **at_rest}
 
@@ -100,7 +90,7 @@ class TorchAgent(Agent):
         AgentError
             If the loss is not one number per record.
         """
-        rows = np.zeros((_count(data), size(self.layout(state))))
+        rows = np.zeros((count_of(data), size(self.layout(state))))
         for start, part in self._parts(data):
             gradients = self._gradients(state, part)
             rows[start : start + len(gradients)] = gradients
@@ -115,112 +105,27 @@ class TorchAgent(Agent):
         moved = {name: state[name] + step for name, step in velocity.items()}
         return {**moved, **{VELOCITY + name: step for name, step in velocity.items()}}
 
-    def predict(self, state: State, data: Data) -> NDArray[np.generic]:
-        """Return the module's output in evaluation mode, shape (n, ...)."""
-        import torch
-
-        module = self._module(state).eval()
-        with torch.no_grad():
-            parts = [
-                self._forward(module, _tensors(part)) for _, part in self._parts(data, least=1)
-            ]
-        return np.concatenate([_array(part) for part in parts])
-
     def _gradients(self, state: State, data: Data) -> NDArray[np.float64]:
         import torch
         from opacus.grad_sample import GradSampleModule
 
-        tensors = _tensors(data)
-        module = GradSampleModule(self._module(state), loss_reduction="sum")
-        losses = self.loss(self._forward(module, tensors), tensors)
-        if losses.shape != (_count(data),):
-            raise AgentError(
-                f"{type(self).__name__}.loss: expected one loss for each of {_count(data)} records,"
-                f' got shape {tuple(losses.shape)}: use reduction="none" and add up all but axis 0'
-            )
+        module = self.build_module(state)
+        losses = self.losses_of(
+            GradSampleModule(module, loss_reduction="sum"), self.tensors_of(data)
+        )
         with warnings.catch_warnings():
             # Inputs need no gradient of their own, which torch mistakes for an oversight.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             torch.autograd.backward([losses.sum()])
-        parts = [_sample(p, _count(data)) for p in _trained(module).values()]
+        parts = [_sample(p, count_of(data)) for p in trained(module).values()]
         return np.concatenate(parts, axis=1)
 
-    def _forward(self, module: "nn.Module", tensors: Mapping[str, "Tensor"]) -> "Tensor":
-        missing = [name for name in self.inputs if name not in tensors]
-        if missing:
-            raise AgentError(
-                f"{type(self).__name__}: expected arrays of numbers {', '.join(self.inputs)}, "
-                f"found {', '.join(tensors) or 'none'}: prepare them, or set `inputs`"
-            )
-        output: Tensor = module(*(tensors[name] for name in self.inputs))
-        return output
+    def _refuse_layers(self, module: "nn.Module") -> None:
+        """Refuse layers that mix records, or whose gradients cannot be told apart by record."""
+        from opacus.validators import ModuleValidator
 
-    def _parts(self, data: Data, least: int = 0) -> Iterator[tuple[int, Data]]:
-        """Cut the data into chunks; `least` = 1 gives an empty one where there is nothing."""
-        stop = max(_count(data), least)
-        for start in range(0, stop, self.chunk_records):
-            end = start + self.chunk_records
-            yield start, {name: values[start:end] for name, values in data.items()}
-
-    def _module(self, state: State | None = None) -> "nn.Module":
-        """Build the module in float64, in training mode but for dropout, and fill it."""
-        _require_torch()
-        import torch
-
-        # Whoever else draws from torch's generator gets what it would have got without us.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
-            module = self.module().to(torch.float64).train()
-        _refuse_mixing(module, type(self).__name__)
-        _still_dropout(module)
-        if state is not None:
-            for name, parameter in _trained(module).items():
-                parameter.data.copy_(torch.tensor(state[name]))
-        return module
-
-
-def _require_torch() -> None:
-    try:
-        import opacus  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise AgentError(
-            f"a torch agent needs torch and Opacus, and {error.name} cannot be imported: "
-            "pip install mesh_fl[torch]"
-        ) from error
-
-
-def _refuse_mixing(module: "nn.Module", name: str) -> None:
-    """Refuse layers that mix records, or whose gradients cannot be told apart by record."""
-    from opacus.validators import ModuleValidator
-
-    tracking = [
-        f"{path}: track_running_stats keeps an average over records; switch it off"
-        for path, part in module.named_modules()
-        if getattr(part, "track_running_stats", False)
-    ]
-    problems = [str(error) for error in ModuleValidator.validate(module, strict=False)]
-    if problems or tracking:
-        told = "\n".join(f"  {problem}" for problem in problems or tracking)
-        raise AgentError(
-            f"{name}: expected a module that handles each record by itself, found\n{told}\n"
-            "Replace these layers, such as BatchNorm by GroupNorm."
-        )
-
-
-def _still_dropout(module: "nn.Module") -> None:
-    from torch import nn
-
-    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-    for part in module.modules():
-        if isinstance(part, (*kinds, nn.AlphaDropout, nn.FeatureAlphaDropout)):
-            part.eval()
-
-
-def _trained(module: "nn.Module") -> dict[str, "nn.Parameter"]:
-    """Return the parameters that are trained, by name, in order."""
-    inner = getattr(module, "_module", module)
-    return {name: p for name, p in inner.named_parameters() if p.requires_grad}
+        problems = [str(error) for error in ModuleValidator.validate(module, strict=False)]
+        refuse(type(self).__name__, problems or tracking(module))
 
 
 def _sample(parameter: "nn.Parameter", records: int) -> NDArray[np.float64]:
@@ -228,25 +133,4 @@ def _sample(parameter: "nn.Parameter", records: int) -> NDArray[np.float64]:
     gradient = getattr(parameter, "grad_sample", None)
     if gradient is None:
         return np.zeros((records, parameter.numel()))
-    return _array(gradient).reshape(records, -1)
-
-
-def _tensors(data: Data) -> dict[str, "Tensor"]:
-    """Return the numeric arrays as tensors: real numbers as float64, whole ones as int64."""
-    import torch
-
-    kinds = {"f": torch.float64, "i": torch.int64, "u": torch.int64, "b": torch.bool}
-    return {
-        name: torch.tensor(np.asarray(values), dtype=kinds[values.dtype.kind])
-        for name, values in data.items()
-        if values.dtype.kind in kinds
-    }
-
-
-def _array(tensor: "Tensor") -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.detach().numpy().copy()
-    return array
-
-
-def _count(data: Data) -> int:
-    return len(next(iter(data.values())))
+    return array_of(gradient).reshape(records, -1)

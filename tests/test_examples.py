@@ -46,6 +46,13 @@ def test_torch_agent_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None
     assert after > 0.9
 
 
+def test_torch_fedavg_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("torch_fedavg").main()
+    before, after = (float(figure) for figure in re.findall(r": +(\d\.\d+)", out(capsys)))
+    assert before < 0.5
+    assert after > 0.8
+
+
 def out(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 

@@ -335,7 +335,7 @@ def test_it_trains_privately_over_members() -> None:
     plan = make_plan(agent, "net", caps, rounds=40, measures=0, spares=0, epsilon=8.0)
     outcome = simulate(agent, plan, shards, seed=4)
     unseen = toy(2000, 99)
-    assert outcome.checkpoint.status == "finished"
+    assert outcome.status == "finished"
     assert accuracy(agent, agent.init(), unseen) < 0.65
     assert accuracy(agent, outcome.state, unseen) > 0.85
 
