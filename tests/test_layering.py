@@ -19,12 +19,16 @@ FLOWER_EDGE = {
     "mesh_fl.server.grid",
     "mesh_fl.server.exchange",
     "mesh_fl.server.app",
+    "mesh_fl.server.stock",
     "mesh_fl.client.supernode",
     "mesh_fl.client.fleet",
     "mesh_fl.client.app",
+    "mesh_fl.client.stock",
+    "mesh_fl.simulate.ray_sums",
 }
+FORECAST = ("mesh_fl.server.forecast", "mesh_fl.simulate.expectation")
 FLOWER_INSIDE = {"mesh_fl.server.flower_private", "mesh_fl.client.flower_private"}
-FLOWER_PUBLIC = {"flwr.app", "flwr.serverapp", "flwr.clientapp"}
+FLOWER_PUBLIC = {"flwr.app", "flwr.serverapp", "flwr.clientapp", "flwr.simulation"}
 
 
 def parsed() -> Iterator[tuple[str, ast.Module]]:
@@ -132,7 +136,15 @@ def test_layers_point_one_way(lower: str, upper: set[str]) -> None:
         for one in imported(name)
         if any(within(one, package) for package in upper)
     }
-    assert wrong == set()
+    assert wrong == ({FORECAST} if lower == "mesh_fl.server" else set())
+
+
+def test_a_server_loads_simulations_for_its_forecast_only() -> None:
+    """Trials are made of simulations; whoever serves a training needs none of them."""
+    module, simulation = FORECAST
+    assert simulation not in imported(module, whole=False)
+    server = {name for name in modules() if within(name, "mesh_fl.server")}
+    assert importers("mesh_fl.simulate") & server == {module}
 
 
 def test_no_import_goes_in_a_circle() -> None:

@@ -22,12 +22,24 @@ def make_app(respond: Callable[[ToMember], ToServer]) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        return Message(wrap(encode(respond(_read(message)))), reply_to=message)
+        return answered(message, respond(asked(message)))
 
     return app
 
 
-def _read(message: Message) -> ToMember:
+def answered(message: Message, answer: ToServer) -> Message:
+    """Return the Flower message that carries an answer."""
+    return Message(wrap(encode(answer)), reply_to=message)
+
+
+def asked(message: Message) -> ToMember:
+    """Return what a Flower message asks.
+
+    Raises
+    ------
+    ProtocolError
+        If it carries anything else than a message to a member.
+    """
     found = decode(unwrap(message))
     if not isinstance(found, ToMember):
         raise ProtocolError(f"expected an ask from the server, got {found.type!r}")

@@ -219,6 +219,18 @@ def budget(home: HomeArgument, as_json: AsJson = False) -> None:
     )
 
 
+@app.command()
+def flower(home: HomeArgument) -> None:
+    """Write our key for Flower's own `flower-supernode`, and tell how to start it.
+
+    Example: mesh-client flower ~/mesh
+    """
+    from mesh_fl.client.flower_key import supernode_command, write_flower_key
+
+    ours = Home(home)
+    typer.echo(supernode_command(ours, write_flower_key(ours)))
+
+
 def _ask_local(home: Path, method: str, path: str, body: object) -> dict[str, object]:
     import httpx
 

@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import BaseModel
 
 from mesh_fl.client.app import make_app
-from mesh_fl.client.holdings import holdings
 from mesh_fl.client.home import Home
+from mesh_fl.client.member import open_member
 from mesh_fl.client.models import ModelCard, Models
 from mesh_fl.client.pace import paced
 from mesh_fl.client.serve import make_api
 from mesh_fl.client.supernode import serve_node
-from mesh_fl.errors import ConfigError, LedgerError
+from mesh_fl.errors import ConfigError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
@@ -44,33 +44,6 @@ class Health(BaseModel):
     connection: str
     models: dict[str, ModelCard]
     epsilon_spent: float
-
-
-def open_member(home: Home) -> Member:
-    """Return the member of a home, with its ledger checked."""
-    # Name, keys and roster are checked before the ledger is touched.
-    settings, card, roster = home.settings, home.card, home.roster()
-    ledger, blobs = home.ledger(), home.blobs()
-    if renamed := ledger.tables - settings.tables.keys():
-        raise ConfigError(
-            f"the ledger has charges for table {', '.join(sorted(renamed))}, which client.toml no "
-            "longer describes: a record's budget is kept under its table's name, so keep the name"
-        )
-    answered = {name.removesuffix(".reply") for name in blobs if name.endswith(".reply")}
-    if answered - {charge.training for charge in ledger.charges}:
-        raise LedgerError(
-            f"{home.path} answered trainings that its ledger does not know: put the ledger back, "
-            "since without it the spent budget is unknown"
-        )
-    return Member(
-        name=card.name,
-        signing=home.signing,
-        roster=roster,
-        holdings=holdings(settings),
-        ledger=ledger,
-        blobs=blobs,
-        on_roster=home.keep_roster,
-    )
 
 
 def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None:

@@ -195,14 +195,17 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
     Example: mesh-server plan /srv/mesh --json > plan.json
     """
     from mesh_fl.offer import Offer
+    from mesh_fl.server.forecast import forecast
     from mesh_fl.server.planning import plan_for
 
-    settings = load_settings(home)
-    _, made = plan_for(settings, Members(home).roster())
+    settings, roster = load_settings(home), Members(home).roster()
+    _, made = plan_for(settings, roster)
     config = json.loads(made.config)
+    expected = forecast(settings, made, roster)
     if as_json:
         offer = Offer(network=settings.name, agent=made.agent, config=config, plan=made)
-        show_json(offer.model_dump(mode="json"))
+        told = expected and {"text": expected.text, **expected.facts}
+        show_json({**offer.model_dump(mode="json"), "expected": told})
         return
     release = made.release("train")
     rows = [
@@ -216,6 +219,8 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
         ["encryption", f"BFV, {made.parameters.degree} slots, {made.parameters.modulus_bits} bits"],
     ]
     show_table(f"plan of {settings.name}", ["", ""], rows)
+    if expected is not None:
+        typer.echo(expected.text)
 
 
 @app.command()
@@ -262,6 +267,22 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
     rows = [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in found.items()]
     rows += [[key, str(report[key])] for key in ("agent", "status", "epsilon_spent", "attempts")]
     show_table("network", ["", ""], rows)
+
+
+@app.command()
+def flower(
+    home: HomeArgument,
+    folder: Annotated[Path, typer.Argument(help="Where to write the app; made if missing.")],
+) -> None:
+    """Write a Flower app, to train by `flwr run` and `flower-superlink` instead of `start`.
+
+    Example: mesh-server flower /srv/mesh /srv/mesh-app
+    """
+    from mesh_fl.server.flower_app import write_flower_app
+
+    keys = write_flower_app(home, folder)
+    typer.echo(f"wrote {folder}: with flower-superlink running, `flwr supernode register` each of")
+    typer.echo("".join(f"  {key}\n" for key in keys) + f"then `flwr run {folder}`")
 
 
 def _show_members(title: str, roster: Roster) -> None:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -13,8 +14,8 @@ from mesh_fl.flower import unwrap, wrap
 from mesh_fl.messages import Refusal, ToMember, ToServer, decode, encode
 from mesh_fl.roster import Roster
 from mesh_fl.server.flower_private import ErrorCode
+from mesh_fl.server.grid import MemberGrid
 from mesh_fl.server.members import Members
-from mesh_fl.server.superlink import SuperLink
 
 NO_ANSWER = Refusal(cause="reply", lasting=False)
 GONE = Refusal(cause="gone", lasting=False)
@@ -22,12 +23,29 @@ RESEND_S = 10.0
 """A member that restarts never sees what its dead process had taken: it is sent again."""
 
 
+class Nodes(Protocol):
+    """The nodes of the members, by Flower's ids, and the grid to reach them."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where messages go out and replies come in."""
+
+    def register(self, public_key: bytes) -> int | None:
+        """Let the holder of a key in, and return its node; None while it has none."""
+
+    def remove(self, node_id: int) -> None:
+        """Let the holder of a node in no more, as far as that is up to us."""
+
+    def online(self) -> frozenset[int]:
+        """Return the nodes that can be reached now."""
+
+
 class FlowerExchange:
     """Reaches members through Flower's grid.
 
     Parameters
     ----------
-    superlink : SuperLink
+    nodes : Nodes
         Knows which nodes are online, and lets members in and out.
     members : Members
         Who is registered.
@@ -35,21 +53,29 @@ class FlowerExchange:
         True stops to wait for answers.
     poll_s : float
         Pause between two looks for replies.
+    resend_s : float
+        Time after which a member that has not answered is sent its message again.
+    least_timeout_s : float
+        How long answers are waited for even where less is asked for.
     """
 
     def __init__(
         self,
-        superlink: SuperLink,
+        nodes: Nodes,
         members: Members,
         *,
         stopped: Callable[[], bool] = lambda: False,
         poll_s: float = 0.02,
+        resend_s: float = RESEND_S,
+        least_timeout_s: float = 0.0,
     ) -> None:
         self._stopped = stopped
-        self._superlink = superlink
+        self._nodes = nodes
         self._members = members
         self._poll_s = poll_s
-        self._nodes: dict[str, tuple[str, int]] = {}
+        self._resend_s = resend_s
+        self._least_timeout_s = least_timeout_s
+        self._known: dict[str, tuple[str, int]] = {}
         # The training and the operator's status follow the registered members at the same time.
         self._following = threading.Lock()
         self._down_bytes = self._up_bytes = 0
@@ -66,32 +92,33 @@ class FlowerExchange:
 
     def connected(self) -> frozenset[str]:
         """Return the registered members whose node is online."""
+        online = self._nodes.online()
         self._follow()
-        online = self._superlink.online()
-        return frozenset(name for name, (_, node) in self._nodes.items() if node in online)
+        return frozenset(name for name, (_, node) in self._known.items() if node in online)
 
     def send(self, messages: Mapping[str, ToMember], timeout_s: float) -> Mapping[str, ToServer]:
         """Send each member its message and collect the answers."""
         blobs = {name: encode(message) for name, message in messages.items()}
         answers: dict[str, ToServer] = {}
         sent: dict[str, str] = {}
-        grid = self._superlink.grid
-        deadline, resend = time.monotonic() + timeout_s, 0.0
+        grid = self._nodes.grid
+        deadline, resend = time.monotonic() + max(timeout_s, self._least_timeout_s), 0.0
         while len(answers) < len(blobs) and (now := time.monotonic()) < deadline:
             if self._stopped():
                 break
             if now >= resend:
                 sent |= self._push(grid, {n: b for n, b in blobs.items() if n not in answers})
-                resend = now + RESEND_S
+                resend = now + self._resend_s
             for reply in grid.pull_messages(list(sent)):
-                name = sent.pop(reply.metadata.reply_to_message_id)
-                answers[name] = self._read(reply)
+                name = sent.pop(reply.metadata.reply_to_message_id, None)
+                if name is not None:
+                    answers[name] = self._read(reply)
             time.sleep(self._poll_s)
-        grid.forget(sent)
+        _forget(grid, sent)
         return answers
 
     def _push(self, grid: Grid, blobs: Mapping[str, bytes]) -> dict[str, str]:
-        nodes = {name: node for name, (_, node) in self._nodes.items() if name in blobs}
+        nodes = {name: node for name, (_, node) in self._known.items() if name in blobs}
         names = list(nodes)
         ids = grid.push_messages([_message(nodes[name], blobs[name]) for name in names])
         self._down_bytes += sum(len(blobs[name]) for name in names)
@@ -114,19 +141,25 @@ class FlowerExchange:
         with self._following:
             cards = self._members.cards()
             kept: dict[str, tuple[str, int]] = {}
-            for name, (identity, node) in self._nodes.items():
+            for name, (identity, node) in self._known.items():
                 if name in cards and cards[name].identity == identity:
                     kept[name] = (identity, node)
                 else:
-                    self._superlink.remove(node)
-            added = {
-                name: (card.identity, self._superlink.register(card.identity.encode()))
-                for name, card in cards.items()
-                if name not in kept
-            }
-            self._nodes = kept | added
+                    self._nodes.remove(node)
+            for name, card in cards.items():
+                if name in kept:
+                    continue
+                if (node_id := self._nodes.register(card.identity.encode())) is not None:
+                    kept[name] = (card.identity, node_id)
+            self._known = kept
             return cards
 
 
 def _message(node: int, blob: bytes) -> Message:
     return Message(wrap(blob), dst_node_id=node, message_type="train")
+
+
+def _forget(grid: Grid, message_ids: Iterable[str]) -> None:
+    """Drop what nobody waits for any more; Flower's own grid keeps it until its run ends."""
+    if isinstance(grid, MemberGrid):
+        grid.forget(message_ids)

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -11,12 +12,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint
+from mesh_fl.exchange import Exchange
 from mesh_fl.local_http import LocalServer
 from mesh_fl.logbook import Event
 from mesh_fl.registry import build
 from mesh_fl.server.app import make_app
 from mesh_fl.server.certificates import operator_key
 from mesh_fl.server.exchange import FlowerExchange
+from mesh_fl.server.forecast import announce, forecast
 from mesh_fl.server.members import Members
 from mesh_fl.server.planning import plan_for
 from mesh_fl.server.report import Report, report_of
@@ -72,6 +75,43 @@ def open_training(
     return agent, fresh
 
 
+def make_training(
+    home: Path,
+    settings: ServerSettings,
+    exchange: Exchange,
+    narrator: Narrator,
+    *,
+    new: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Training:
+    """Return the training of a home, to be run over an exchange."""
+    blobs, members = Folder(home / "training"), Members(home)
+    begins = new or BLOB not in blobs
+    agent, checkpoint = open_training(settings, members, blobs, new)
+    if begins:
+        announce(forecast(settings, checkpoint.plan, members.roster()), narrator)
+    return Training(
+        agent=agent,
+        checkpoint=checkpoint,
+        exchange=exchange,
+        blobs=blobs,
+        operator=operator_key(home),
+        timeout_s=settings.wait.timeout_s,
+        patience_s=settings.wait.patience_s,
+        quorum=settings.wait.quorum,
+        waits=True,
+        stopped=stopped,
+        on_event=lambda event: _narrate(narrator, event),
+    )
+
+
+def keep_report(home: Path, training: Training) -> Report:
+    """Write report.json, and return the report."""
+    report = report_of(training.checkpoint)
+    write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
+    return report
+
+
 def run_server(
     home: Path, narrator: Narrator, stopped: threading.Event, *, new: bool, once: bool
 ) -> Report:
@@ -92,9 +132,7 @@ def run_server(
         If something is wrong that waiting does not mend.
     """
     with locked(home):
-        settings, members = load_settings(home), Members(home)
-        blobs = Folder(home / "training")
-        agent, checkpoint = open_training(settings, members, blobs, new)
+        settings = load_settings(home)
         superlink = SuperLink(
             settings.host,
             settings.port,
@@ -102,19 +140,9 @@ def run_server(
             certificate=settings.certificate,
             key=settings.key,
         )
-        exchange = FlowerExchange(superlink, members, stopped=stopped.is_set)
-        training = Training(
-            agent=agent,
-            checkpoint=checkpoint,
-            exchange=exchange,
-            blobs=blobs,
-            operator=operator_key(home),
-            timeout_s=settings.wait.timeout_s,
-            patience_s=settings.wait.patience_s,
-            quorum=settings.wait.quorum,
-            waits=True,
-            stopped=stopped.is_set,
-            on_event=lambda event: _narrate(narrator, event),
+        exchange = FlowerExchange(superlink, Members(home), stopped=stopped.is_set)
+        training = make_training(
+            home, settings, exchange, narrator, new=new, stopped=stopped.is_set
         )
         api = _status_api(settings, exchange, training)
         with superlink, LocalServer(api, "127.0.0.1", settings.status_port) as local:
@@ -125,12 +153,11 @@ def run_server(
                 port=superlink.port,
                 status=local.address,
             )
-            if checkpoint.status != "running":
-                told = f"this training is over ({checkpoint.status}); members get its model; "
+            if (status := training.checkpoint.status) != "running":
+                told = f"this training is over ({status}); members get its model; "
                 narrator.say(told + "`mesh-server start --new` begins another", kind="over")
             superlink.run(make_app(training))
-            report = report_of(training.checkpoint)
-            write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
+            report = keep_report(home, training)
             if training.checkpoint.status != "running":
                 if not once:
                     told = "members that come back get the last model, until this is stopped"

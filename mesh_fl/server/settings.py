@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from mesh_fl.config import ConfigPath, Settings, load_toml
 
@@ -59,6 +59,34 @@ class WaitSettings(Settings):
     quorum: int = Field(default=0, ge=0)
 
 
+class ExpectSettings(Settings):
+    """What to forecast the quality of a training from, before it spends a budget.
+
+    Parameters
+    ----------
+    data : str
+        Name of a public set, "simulated" for records that the agent makes up, "none" for no
+        forecast, or a file of public records: .npz, or a table with `map`.
+    map : str
+        TOML file with a [tables.X] section as in client.toml.
+    records : int, optional
+        That a typical member has; half of each member's cap when left out.
+    """
+
+    data: str = "simulated"
+    map: str = ""
+    records: int | None = Field(default=None, ge=1)
+
+    @field_validator("data", "map")
+    @classmethod
+    def _from_folder(cls, word: str, info: ValidationInfo) -> str:
+        """Take a file from the folder of the settings, whatever folder the server runs in."""
+        folder = (info.context or {}).get("folder")
+        if not Path(word).suffix or not isinstance(folder, Path):
+            return word
+        return str(folder / word)
+
+
 class ServerSettings(Settings):
     """All of server.toml."""
 
@@ -71,6 +99,7 @@ class ServerSettings(Settings):
     key: ConfigPath = Path("server.key")
     plan: PlanSettings = PlanSettings()
     wait: WaitSettings = WaitSettings()
+    expect: ExpectSettings = ExpectSettings()
     agent: AgentSettings
 
 
