@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mesh_fl.simulate.check import check_by_name, show
+from mesh_fl.simulate.run_command import run_command
 from mesh_fl.terminal import run
 
 app = typer.Typer(
@@ -14,6 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Try agents and whole networks on this machine.",
 )
+
+
+app.command("run")(run_command)
 
 
 @app.command()
@@ -65,6 +69,69 @@ def demo(
 
 
 @app.command()
+def crowd(
+    agent: Annotated[str, typer.Argument(help="Registered name, or package.module:Class.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A public set by its name, such as telco for health; `simulated`; an npz file of "
+            "arrays or of the schema's columns; or a table (.csv, .parquet, .jsonl) with --map."
+        ),
+    ],
+    columns: Annotated[
+        Path | None,
+        typer.Option("--map", help="TOML file that says how to read it, such as a client.toml."),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="The agent's configuration: a TOML or JSON file, or JSON.")
+    ] = None,
+    members: Annotated[str, typer.Option(help="Numbers of MSPs.")] = "12,25,50,100",
+    records: Annotated[str, typer.Option(help="Records of each MSP.")] = "56",
+    epsilon: Annotated[str, typer.Option(help="Total promises; inf is without noise.")] = "0.1,1,8",
+    seeds: Annotated[int, typer.Option(help="Fresh splits and noise.", min=1)] = 5,
+    first_seed: Annotated[int, typer.Option(help="The others follow it.", min=0)] = 0,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="Of a training; as the public set has it, or 16, if left out.", min=1),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Figure to compare by; the agent's first, if left out.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this PNG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Find out how many MSPs with how many records it takes for how good a model.
+
+    Lists have commas between their numbers; every combination is tried.
+
+    Example: mesh-sim crowd health --data telco --members 12,25,50,100 --plot crowd.png
+    """
+    from mesh_fl.simulate.arguments import look_here, numbers, read_config
+    from mesh_fl.simulate.crowd import Grid
+    from mesh_fl.simulate.crowd_report import report_crowd
+    from mesh_fl.simulate.workloads import Wanted
+
+    look_here()
+    grid = Grid(
+        epsilons=numbers(epsilon, "--epsilon", float),
+        members=numbers(members, "--members", int),
+        records=numbers(records, "--records", int),
+        seeds=seeds,
+        first_seed=first_seed,
+    )
+    wanted = Wanted(
+        agent=agent,
+        data=data,
+        config=read_config(config),
+        columns=columns,
+        metric=metric,
+        rounds=rounds,
+        records=grid.largest,
+    )
+    report_crowd(wanted, grid, plot, as_json)
+
+
+@app.command()
 def cost(
     parameters: Annotated[
         int, typer.Option(help="Length of the model.", min=1, max=10_000_000)
@@ -95,6 +162,21 @@ def cost(
 
 
 @app.command()
+def speed(
+    rounds: Annotated[int, typer.Option(help="Of a run, ten clients each.", min=2)] = 100,
+    repeats: Annotated[int, typer.Option(help="Medians are over so many runs.", min=1)] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Measure how fast this machine simulates, beside a numpy floor in turns with it.
+
+    Example: mesh-sim speed --json
+    """
+    from mesh_fl.simulate.speed.run import show
+
+    show(rounds, repeats, as_json)
+
+
+@app.command()
 def audit(
     only: Annotated[
         str, typer.Option(help="Name of one check, with its bugs, or of one bug.")
@@ -117,6 +199,53 @@ def audit(
 
     if not show(seed, only, quick, as_json):
         sys.exit(1)
+
+
+@app.command()
+def benchmark(
+    agent: Annotated[
+        list[str] | None, typer.Option(help="Registered name; may be repeated. All if left out.")
+    ] = None,
+    epsilon: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Total promises, inf is without noise; may be repeated. 0.1,1,8,inf if left out."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Fresh splits and noise.", min=1)] = 10,
+    first_seed: Annotated[
+        int, typer.Option(help="The others follow it. Choose no setting on 5000 and up.", min=0)
+    ] = 5000,
+    output: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Measure agents on real data: public, alone, federated, adapted, pooled, and a baseline.
+
+    Example: mesh-sim benchmark --agent health --epsilon 0.1,inf
+    """
+    from mesh_fl.simulate.arguments import numbers
+    from mesh_fl.simulate.benchmarks.run import EPSILONS, Terms, show
+
+    terms = Terms(
+        agents=tuple(agent or ()),
+        epsilons=numbers(",".join(epsilon), "--epsilon", float) if epsilon else EPSILONS,
+        seeds=range(first_seed, first_seed + seeds),
+    )
+    show(terms, as_json, output)
+
+
+@app.command()
+def benchmarks_page(
+    rows: Annotated[Path, typer.Argument(help="JSON that `mesh-sim benchmark` wrote.")],
+    page: Annotated[Path, typer.Argument(help="The Markdown file to write.")],
+) -> None:
+    """Write measured rows as a page, beside what was once claimed.
+
+    Example: mesh-sim benchmarks-page docs/benchmarks.json docs/benchmarks.md
+    """
+    from mesh_fl.simulate.benchmarks.page import write_page
+
+    write_page(rows, page)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """A whole network in one process: the same members, messages and rounds, without a wire."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,6 +14,7 @@ from mesh_fl.agent import Agent, Data, State
 from mesh_fl.card import Card
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.errors import AgentError, MeshError
+from mesh_fl.logbook import Event
 from mesh_fl.member import Member
 from mesh_fl.messages import ToMember, ToServer
 from mesh_fl.privacy.accounting import epsilon_of, mu_of
@@ -21,10 +22,12 @@ from mesh_fl.privacy.encryption import Bfv, Parameters
 from mesh_fl.privacy.ledger import Ledger
 from mesh_fl.privacy.noise import SeededSource, Source, SystemSource
 from mesh_fl.privacy.pipeline import CipherFactory
-from mesh_fl.privacy.plan import Plan, Policy
+from mesh_fl.privacy.plan import LARGE, Plan, Policy
 from mesh_fl.roster import Roster
 from mesh_fl.round import respond
 from mesh_fl.seat import Dataset, Holding
+from mesh_fl.simulate.conduct import Conduct
+from mesh_fl.simulate.flaky import FlakyExchange
 from mesh_fl.store import MemoryJournal
 from mesh_fl.training import Training, begin
 
@@ -142,8 +145,12 @@ def member_of(
     source: Source,
     founders: Founders,
     make_cipher: CipherFactory = Bfv,
+    masked: bool | None = None,
 ) -> Member:
-    """Return a member that keeps everything in memory and knows one agent under any name."""
+    """Return a member that keeps everything in memory and knows one agent under any name.
+
+    It masks what it seals unless told otherwise, or where nothing is encrypted.
+    """
     records = len(next(iter(data.values())))
     dataset = Dataset(data=data, table="simulated", ids=tuple(map(str, range(records))))
     holding = Holding(build=lambda config: agent, dataset=lambda built: dataset)
@@ -157,7 +164,7 @@ def member_of(
         blobs={},
         source=source,
         make_cipher=make_cipher,
-        masked=make_cipher is not Clear,
+        masked=make_cipher is not Clear if masked is None else masked,
     )
 
 
@@ -184,11 +191,14 @@ class Outcome:
         The global model.
     members : dict of str to Member
         With their ledgers.
+    waited_s : float
+        Simulated time that the server waited for them.
     """
 
     checkpoint: Checkpoint
     state: State
     members: Mapping[str, Member]
+    waited_s: float = 0.0
 
 
 def rehearse(
@@ -198,6 +208,8 @@ def rehearse(
     *,
     seed: int | None = None,
     encrypted: bool = False,
+    conduct: Conduct = Conduct(),  # noqa: B008
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Train over members in this process, by the very code of a deployment.
 
@@ -210,9 +222,14 @@ def rehearse(
     shards : dict of str to Data
         Each member's prepared records.
     seed : int, optional
-        Makes the noise reproducible. Without it, noise comes from the operating system.
+        Makes the noise reproducible, and who falls silent. Without it, noise comes from the
+        operating system.
     encrypted : bool
         Whether to mask, and encrypt with BFV; the totals are the same integers either way.
+    conduct : Conduct
+        Who is away, falls silent, is late.
+    on_event : callable
+        Told what happens at the server.
 
     Returns
     -------
@@ -222,6 +239,8 @@ def rehearse(
     ------
     AgentError
         If the agent fails, with the member and the stage.
+    PlanError
+        If so many members are away that hardly ever enough are there.
     """
     policy = Policy(
         epsilon=_promised_to_records(plan),
@@ -230,25 +249,34 @@ def rehearse(
         colluders=plan.colluders,
     )
     make_cipher: CipherFactory = Bfv if encrypted else Clear
+    # Without masks a large cohort would be asked like a small one, and one silence end the attempt.
+    masked = encrypted or (len(shards) > LARGE and not conduct.reliable)
     founders = Founders.of(plan.caps, plan.colluders)
     people = {
-        name: member_of(name, agent, data, policy, _source(seed, number), founders, make_cipher)
+        name: member_of(
+            name, agent, data, policy, _source(seed, number), founders, make_cipher, masked
+        )
         for number, (name, data) in enumerate(shards.items())
     }
+    flaky = FlakyExchange(
+        LocalExchange(people, founders.roster), conduct, _conduct_of(seed), plan.survivors
+    )
     training = Training(
         agent,
         begin(agent, plan),
-        LocalExchange(people, founders.roster),
+        flaky,
         {},
         founders.operator,
-        quorum=len(people),
+        quorum=len(people) if conduct.absent == 0 else plan.survivors,
         make_cipher=make_cipher,
-        masked=encrypted,
+        masked=masked,
+        on_event=on_event,
+        poll_s=0.0,
     )
     for member in people.values():
         member.on_error = _raise_agent_errors
     checkpoint = training.run()
-    return Outcome(checkpoint, training.state, people)
+    return Outcome(checkpoint, training.state, people, flaky.waited_s)
 
 
 def _promised_to_records(plan: Plan) -> float:
@@ -261,6 +289,10 @@ def _promised_to_records(plan: Plan) -> float:
 def _raise_agent_errors(error: MeshError) -> None:
     if isinstance(error, AgentError):
         raise error
+
+
+def _conduct_of(seed: int | None) -> np.random.Generator:
+    return np.random.default_rng(None if seed is None else [seed, 1])
 
 
 def _source(seed: int | None, number: int) -> Source:

@@ -1,6 +1,6 @@
 """One trial of a crowd: deal public records out, train, and compare every way to get a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isinf
@@ -15,7 +15,8 @@ from mesh_fl.planning import configure, make_plan
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.quality import Metric
 from mesh_fl.simulate.engine import Exact, simulate
-from mesh_fl.simulate.shards import Places, Shards
+from mesh_fl.simulate.shards import Shards
+from mesh_fl.simulate.splits import Deal, at_random
 
 SURVIVORS, COLLUDERS = 0.9, 0.1
 """What a crowd's plan allows for: nine in ten answer, one in ten colludes with the operator."""
@@ -24,9 +25,6 @@ EVALUATED = 50
 """Clients at most whose own models are fitted in a trial; they are spread over all."""
 
 TEST_SHARE = 0.2
-
-Deal = Callable[[Data, int, int, np.random.Generator], list[Places]]
-"""Divides records among so many clients of so many records each: see `splits`."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,6 @@ class Workload:
     def configured(self, caps: Mapping[str, int]) -> Agent:
         """Return the agent as it is configured for clients with these caps."""
         return configure(self.agent, self.config, caps)
-
-
-def at_random(data: Data, members: int, records: int, random: np.random.Generator) -> list[Places]:
-    """Deal records out at random: what each client holds is alike."""
-    order = random.permutation(len(next(iter(data.values()))))[: members * records]
-    return [np.sort(part) for part in np.split(order, members)]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Engine:
     title : str
         As tables show it.
     script : str
-        The file that does the task with it.
+        The file beside this one that does the task with it, or a module of this project.
     rounds : int
         How many it makes unless told otherwise: figures are per client and round.
     private : str
@@ -47,11 +47,14 @@ class Engine:
         """Return how to start it; this may install it first."""
         stem = self.script.removesuffix(".py")
         python = interpreter(stem, environments) if self.own_environment else Path(sys.executable)
-        return [str(python), str(HERE / self.script)]
+        is_file = stem != self.script
+        return (
+            [str(python), str(HERE / self.script)] if is_file else [str(python), "-m", self.script]
+        )
 
     def environment(self, scratch: Path) -> dict[str, str]:
         """Return the variables under which it writes to `scratch` only, one thread a process."""
-        path = [str(HERE)] if self.own_environment else [str(HERE), str(HERE.parents[1])]
+        path = [str(HERE)] if self.own_environment else [str(HERE.parents[1])]
         return {
             "HOME": str(scratch),
             "TMPDIR": str(scratch),
@@ -69,29 +72,29 @@ ENGINES = (
     Engine(
         "floor",
         "numpy alone",
-        "floor.py",
+        "mesh_fl.simulate.speed.floor",
         rounds=100,
         private="clips each client's update, adds one draw of float noise to the sum",
     ),
     Engine(
         OURS,
         "mesh_fl, numpy",
-        "ours.py",
+        "mesh_fl.simulate.speed.builtin",
         rounds=100,
         private="clips and rounds each client's update to integers, adds noise by a plan",
     ),
     Engine(
         "mesh_fl_torch",
         "mesh_fl, torch",
-        "ours_torch.py",
-        rounds=20,
+        "mesh_fl.simulate.speed.torch_module",
+        rounds=100,
         private="as mesh_fl, numpy",
     ),
     Engine(
         "pfl",
         "pfl-research 0.6",
         "pfl_research.py",
-        rounds=20,
+        rounds=100,
         private="CentrallyAppliedPrivacyMechanism(GaussianMechanism): clips each, noise on the sum",
         own_environment=True,
     ),

@@ -13,6 +13,7 @@ from mesh_fl.agents._logistic import (
     auc,
     bin_edges,
     brier,
+    exact_auc,
     fit_map,
     gradient_rows,
     one_hot_rows,
@@ -116,3 +117,11 @@ def test_auc_needs_both_classes():
     assert math.isnan(auc(np.array([[3.0, -1.0], [2.0, -5.0]])))
     assert math.isnan(brier(np.zeros((6, 2))))
     assert auc(np.array([[5.0, -2.0], [-3.0, 4.0]])) == 1
+
+
+def test_exact_auc_is_that_of_scikit_learn_ties_included():
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 500).astype(float)
+    scores = random.integers(0, 20, 500) / 20
+    assert exact_auc(scores, y) == pytest.approx(roc_auc_score(y, scores), abs=1e-12)
+    assert np.isnan(exact_auc(scores, np.ones(500)))

@@ -15,7 +15,6 @@ sys.path.append(str(PEERS))
 
 import chart  # noqa: E402
 import environments  # noqa: E402
-import floor  # noqa: E402
 import run  # noqa: E402
 import workload  # noqa: E402
 from comparison import compare  # noqa: E402
@@ -25,6 +24,8 @@ from side_by_side import Run, run_all, run_one  # noqa: E402
 from workload import Task  # noqa: E402
 
 from mesh_fl.errors import ConfigError, DataError  # noqa: E402
+from mesh_fl.simulate.shards import Shards  # noqa: E402
+from mesh_fl.simulate.speed import builtin, floor  # noqa: E402
 
 SMALL = Task(clients=12, records=20, tests=200, cohort=4, rounds=2)
 FLOOR = chosen("floor", quick=True)[0]
@@ -101,13 +102,9 @@ def test_private_totals_are_clipped_and_noised_as_asked() -> None:
 
 
 def test_the_noise_of_our_plan_is_the_tasks() -> None:
-    import ours
-
-    from mesh_fl.simulate.shards import Shards
-
     task = replace(SMALL, private=True, clip=0.5, sigma=2.0, rounds=30)
     dealt = Shards.of({str(i): {"x": x, "y": y} for i, (x, y) in enumerate(workload.shards(task))})
-    release = ours.plan(ours.perceptron(task), task, dealt).release("train")
+    release = builtin.plan(builtin.perceptron(task), task, dealt).release("train")
     on_the_sum = release.share * task.cohort**0.5 / release.scale
     assert on_the_sum == pytest.approx(2.0, rel=5e-3)
     assert release.clip == 0.5

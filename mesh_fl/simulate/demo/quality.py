@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mesh_fl.agent import Data, State
 from mesh_fl.agents.health import ClientHealth
@@ -48,13 +47,12 @@ def compare(
     test : Data
         Records to compare on.
     """
-    y = test["y"].astype(np.float64)
     everybody = {
         key: np.concatenate([shard[key] for shard in shards.values()]) for key in ("x", "y")
     }
 
     def quality(model: State) -> float:
-        return auc(y, agent.predict(model, test))
+        return agent.evaluate(model, test)["auc"]
 
     return Comparison(
         alone=[quality(agent.adapt(agent.init(), shard)) for shard in shards.values()],
@@ -62,14 +60,3 @@ def compare(
         adapted=[quality(agent.adapt(state, shard)) for shard in shards.values()],
         pooled=quality(agent.adapt(agent.init(), everybody)),
     )
-
-
-def auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Return the area under the ROC curve: how often a positive outranks a negative, ties half.
-
-    Mann and Whitney 1947.
-    """
-    positive, negative = scores[y == 1], np.sort(scores[y == 0])
-    below = np.searchsorted(negative, positive, "left")
-    not_above = np.searchsorted(negative, positive, "right")
-    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))

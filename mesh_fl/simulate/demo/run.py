@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ from statistics import median
 
 import numpy as np
 
+from mesh_fl.agents._logistic import exact_auc
 from mesh_fl.errors import ConfigError
 from mesh_fl.registry import build
 from mesh_fl.server.report import Report
-from mesh_fl.simulate.demo.crowd import CrowdResult, crowd
 from mesh_fl.simulate.demo.deployment import Deployment, as_requests
 from mesh_fl.simulate.demo.processes import Line
-from mesh_fl.simulate.demo.quality import Comparison, auc, compare
+from mesh_fl.simulate.demo.quality import Comparison, compare
 from mesh_fl.simulate.demo.telco import (
     SIZES,
     Split,
@@ -27,10 +27,14 @@ from mesh_fl.simulate.demo.telco import (
     prepare,
     read_customers,
 )
+from mesh_fl.simulate.trial import Crowd, Federated, References
+from mesh_fl.simulate.workloads import Wanted, find
 from mesh_fl.state import load_state
 from mesh_fl.terminal import Narrator, show_json, show_table
 
 KINDS = ("alone", "federated", "adapted", "pooled")
+MEMBERS, RECORDS = 100, 56
+"""Of the simulated crowd."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ def run_demo(seed: int, report_path: Path, keep: Path | None, as_json: bool) -> 
         )
         with folder as path:
             deployed = _deploy(Path(path), split, narrator)
-        narrator.say("simulating 100 MSPs of 56 customers with the same code")
-        simulated = crowd(seed)
+        narrator.say(f"simulating {MEMBERS} MSPs of {RECORDS} customers")
+        simulated = simulate_crowd(seed)
     report = _as_report(deployed, simulated, time.monotonic() - began)
     report_path.write_text(json.dumps(report, indent=2) + "\n")
     if as_json:
@@ -99,6 +103,20 @@ def run_demo(seed: int, report_path: Path, keep: Path | None, as_json: bool) -> 
     else:
         _show(deployed, simulated)
         print(f"\nwrote {report_path}")  # noqa: T201
+
+
+def simulate_crowd(seed: int, epsilon: float = 0.1) -> dict[str, float]:
+    """Return the test AUC of every kind of model for many small MSPs, on one split."""
+    crowd = Crowd.gather(
+        find(Wanted(agent="health", data="telco")).workload, MEMBERS, RECORDS, seed
+    )
+    references, trained = References.of(crowd), Federated.of(crowd, epsilon)
+    return {
+        "alone": references.alone,
+        "federated": trained.federated,
+        "adapted": trained.adapted,
+        "pooled": references.pooled,
+    }
 
 
 def _deploy(folder: Path, split: Split, narrator: Narrator) -> Deployed:
@@ -131,7 +149,7 @@ def _look_at(deployment: Deployment, split: Split) -> Deployed:
     test = agent.prepare(customers.table)
     requests = as_requests(customers, agent.label)
     labels = test["y"].astype(np.float64)
-    served = [auc(labels, _risks(deployment, name, requests)) for name in split.members]
+    served = [exact_auc(_risks(deployment, name, requests), labels) for name in split.members]
     found = compare(agent, state, shards, test)
     return Deployed(
         comparison=Comparison(found.alone, found.federated, served, found.pooled),
@@ -151,11 +169,13 @@ def _risks(
     return np.array([answer["churn_risk"] for answer in answers], dtype=np.float64)
 
 
-def _as_report(deployed: Deployed, simulated: CrowdResult, seconds: float) -> dict[str, object]:
+def _as_report(
+    deployed: Deployed, simulated: Mapping[str, float], seconds: float
+) -> dict[str, object]:
     report = deployed.report
     return {
         "auc": asdict(deployed.comparison),
-        "crowd": {kind: getattr(simulated, kind) for kind in KINDS},
+        "crowd": dict(simulated),
         "epsilon_spent": deployed.epsilon_spent,
         "delta": report.delta,
         "round_s": report.round_s,
@@ -171,7 +191,7 @@ def _as_report(deployed: Deployed, simulated: CrowdResult, seconds: float) -> di
     }
 
 
-def _show(deployed: Deployed, simulated: CrowdResult) -> None:
+def _show(deployed: Deployed, simulated: Mapping[str, float]) -> None:
     found, report = deployed.comparison, deployed.report
     rows = [
         [f"{size} customers", *_told(alone, found.federated, adapted, found.pooled)]
@@ -192,9 +212,9 @@ def _show(deployed: Deployed, simulated: CrowdResult) -> None:
     ]
     show_table("the deployment", ["", ""], facts)
     show_table(
-        f"test AUC, {simulated.members} MSPs of 56 customers, simulated, epsilon = 0.1 in all",
+        f"test AUC, {MEMBERS} MSPs of {RECORDS} customers, simulated, epsilon = 0.1 in all",
         columns,
-        [["mean over MSPs", *_told(*(getattr(simulated, kind) for kind in KINDS))]],
+        [["mean over MSPs", *_told(*(simulated[kind] for kind in KINDS))]],
     )
     print("\nPOST /client-health at the smallest MSP:")  # noqa: T201
     show_json(deployed.prediction)

@@ -22,7 +22,6 @@ HERE = Path(__file__).parent
 AGENT_TOML = (HERE / "agent.toml").read_text()
 TABLE_TOML = (HERE / "table.toml").read_text()
 SIZES = (56, 150, 420, 1500, 3500)
-CROWD = (56,) * 100
 
 
 @dataclass(frozen=True)

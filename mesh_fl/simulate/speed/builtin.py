@@ -1,7 +1,5 @@
 """mesh_fl: its engine with the built-in perceptron; clients learn many at a time, in numpy."""
 
-from workload import CLASSES, FEATURES, HIDDEN, Outcome, Task, answer, now, shards, test_set
-
 from mesh_fl.agent import Agent, Data
 from mesh_fl.mlp import Mlp
 from mesh_fl.planning import make_plan
@@ -9,13 +7,26 @@ from mesh_fl.privacy.accounting import epsilon_of
 from mesh_fl.privacy.plan import DISCRETE_SLACK, Plan, largest_delta
 from mesh_fl.simulate.engine import Exact, simulate
 from mesh_fl.simulate.shards import Shards
+from mesh_fl.simulate.speed.workload import (
+    CLASSES,
+    FEATURES,
+    HIDDEN,
+    Outcome,
+    Task,
+    answer,
+    now,
+    shards,
+    test_set,
+)
 
 
 def train(task: Task) -> Outcome:
+    """Do the task with the built-in perceptron."""
     return train_with(perceptron(task), task)
 
 
 def perceptron(task: Task) -> Mlp:
+    """Return the agent that the task describes."""
     return Mlp(
         inputs=FEATURES,
         hidden=(HIDDEN,),

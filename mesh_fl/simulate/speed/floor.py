@@ -2,7 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from workload import (
+
+from mesh_fl.simulate.speed.workload import (
     CLASSES,
     PARAMETERS,
     SHAPES,
@@ -20,6 +21,7 @@ Floats = NDArray[np.float32]
 
 
 def train(task: Task) -> Outcome:
+    """Do the task with nothing but what it takes."""
     features, labels = (np.stack(arrays) for arrays in zip(*shards(task), strict=True))
     targets = np.eye(CLASSES, dtype=np.float32)[labels]
     source = np.random.default_rng(task.seed)

@@ -1,0 +1,1 @@
+"""Benchmarks: agents on real data, beside what else an MSP could use."""

@@ -1,0 +1,1 @@
+../../mesh_fl/simulate/speed/workload.py
