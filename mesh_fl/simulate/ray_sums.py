@@ -6,7 +6,6 @@ grouped, so a plan's totals are those of one process; plain sums of floats diffe
 """
 
 import importlib.util
-import json
 import logging
 import os
 import tempfile
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -43,8 +41,9 @@ from numpy.typing import NDArray
 
 from mesh_fl import errors
 from mesh_fl.agent import Agent, State
-from mesh_fl.errors import ConfigError, DataError, MeshError, NetworkError
+from mesh_fl.errors import ConfigError, MeshError, NetworkError
 from mesh_fl.privacy.plan import Kind
+from mesh_fl.simulate.shard_files import store, stored
 from mesh_fl.simulate.shards import Places, Shards
 from mesh_fl.simulate.sums import Integers, LocalSums, Vector
 
@@ -176,35 +175,6 @@ def client_app(agent: Agent, folder: Path) -> ClientApp:
         return Message(RecordDict({"total": ArrayRecord([total])}), reply_to=message)
 
     return app
-
-
-def store(shards: Shards, folder: Path) -> None:
-    """Write clients and their records to a folder, an array a file.
-
-    Raises
-    ------
-    DataError
-        If an array holds objects.
-    """
-    keys = list(shards.data)
-    for number, key in enumerate(keys):
-        try:
-            np.save(folder / f"{number}.npy", shards.data[key], allow_pickle=False)
-        except ValueError as error:
-            raise DataError(f"{key}: expected an array of values: {error}") from error
-    told = {"names": shards.names, "sizes": shards.sizes, "keys": keys}
-    (folder / "shards.json").write_text(json.dumps(told))
-
-
-@cache
-def stored(folder: Path) -> Shards:
-    """Return what was stored; its arrays are read from their files as they are needed."""
-    told = json.loads((folder / "shards.json").read_text())
-    data = {
-        key: np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False)
-        for number, key in enumerate(told["keys"])
-    }
-    return Shards(tuple(told["names"]), data, tuple(told["sizes"]))
 
 
 @dataclass

@@ -21,7 +21,8 @@ from mesh_fl.errors import AgentError, ConfigError, DataError, NetworkError, Pla
 from mesh_fl.simulate import ray_sums
 from mesh_fl.simulate.conduct import Conduct
 from mesh_fl.simulate.engine import Exact, simulate
-from mesh_fl.simulate.ray_sums import RaySums, client_app, on_ray, store, stored
+from mesh_fl.simulate.ray_sums import RaySums, client_app, on_ray
+from mesh_fl.simulate.shard_files import store, stored
 from mesh_fl.simulate.shards import Shards
 from mesh_fl.simulate.sums import LocalSums, Sums
 
@@ -86,10 +87,12 @@ class InProcess:
         yield self._replies.pop(max(names & self._replies.keys()))
 
 
-def in_process(agent: Agent, folder: Path, nodes: int = 2, *, lost: bool = False) -> RaySums:
-    store(SHARDS, folder)
+def in_process(
+    agent: Agent, folder: Path, nodes: int = 2, *, lost: bool = False, shards: Shards = SHARDS
+) -> RaySums:
+    store(shards, folder)
     grid = InProcess(client_app(agent, folder), lost=lost)
-    return RaySums(grid, tuple(range(1, nodes + 1)), SHARDS, threading.Event())  # type: ignore[arg-type]
+    return RaySums(grid, tuple(range(1, nodes + 1)), shards, threading.Event())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 5])
@@ -118,6 +121,17 @@ class TestParity:
         found = [sums.floats("train", AGENT.init(), everybody) for _ in range(2)]
         np.testing.assert_allclose(found[0], local, rtol=1e-12)
         assert found[0].tobytes() == found[1].tobytes()
+
+
+class TestOrder:
+    def test_parts_are_added_in_the_order_of_the_clients(self, tmp_path: Path) -> None:
+        """Of these values, other orders give other sums; the last node answers first."""
+        values = np.repeat([1e16, 1.0, -1e16, 1.0, 1.0], 3).reshape(5, 3)
+        shards = Shards(NAMES, {"point": values}, (1,) * 5)
+        sums = in_process(AGENT, tmp_path, nodes=5, shards=shards)
+        found = sums.floats("train", AGENT.init(), np.arange(5))
+        assert found[:3].tolist() == [2.0] * 3
+        assert values[::-1].sum(axis=0).tolist() != [2.0] * 3
 
 
 class TestMessages:

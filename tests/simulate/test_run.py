@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from mesh_fl.agents.health import ClientHealth
 from mesh_fl.errors import ConfigError
 from mesh_fl.simulate.cli import main
 from mesh_fl.simulate.conduct import Conduct
+from mesh_fl.simulate.run import Trial
 from mesh_fl.simulate.setting import Setting
+from mesh_fl.simulate.workloads import Wanted, find
 
 CONFIG = {
     "features": [
@@ -223,3 +226,16 @@ class TestSetting:
     def test_it_refuses_by_itself(self) -> None:
         with pytest.raises(ConfigError, match="--epsilon"):
             Setting(clients=5, epsilon=-1.0)
+
+
+def test_an_agent_is_told_the_records_of_a_cohort() -> None:
+    """It divides sums by them: told of everybody's, it would learn too slowly."""
+    material = find(Wanted(agent="health", data="simulated", config=CONFIG))
+    setting = {"clients": 40, "records": 64, "epsilon": math.inf}
+    everybody, some = (
+        Trial.of(material, Setting(**setting, cohort=cohort)).agent for cohort in (None, 10)
+    )
+    assert isinstance(everybody, ClientHealth)
+    assert isinstance(some, ClientHealth)
+    assert everybody.records == 40 * 64
+    assert some.records == 10 * 64

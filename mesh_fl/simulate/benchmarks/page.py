@@ -19,16 +19,17 @@ network. All figures come from `mesh-sim benchmark`, and this page is made from 
 
 - **public**: the model before any training, which is what everybody knows.
 - **alone**: the same agent with the same public knowledge on one member's own records, without
-  privacy; the mean over members.
+  privacy; the mean over members, or over fifty of them where there are more.
 - **federated**: the model that all members train together; ε is the total promise for a record.
-- **adapted**: the federated model fitted on to a member's own records; the mean over members.
+- **adapted**: the federated model fitted on to a member's own records; the mean as for alone.
 - **pooled**: the same agent on everybody's records, without privacy: out of reach, for comparison.
 - The **baseline** is what a member would use otherwise, on its own records and on the same declared
   columns; *the same, pooled* is that method on everybody's records, without privacy.
 - At ε = inf rows are clipped as ever, and there is no noise.
 
 The verdict is **gain** only where the federated or the adapted model beats both public and alone,
-each by more than two standard errors of the paired difference.
+each by more than two standard errors of the paired difference. It takes the better of the two, so a
+row that stands alone may be luck: look at its neighbours.
 
 Each seed deals the table out anew: {TEST_SHARE:.0%} is held out to compare models on, members get
 disjoint records of the rest, and the noise is drawn anew. Every ε sees the same splits. Plans allow
