@@ -18,10 +18,13 @@ demo: .venv/.ready
 audit: .venv/.ready-for-tests
 	$(BIN)/mesh-sim audit
 
+# Tests that start processes of their own run one after the other: they have time limits.
 test: .venv/.ready-for-tests lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --ignore tests/end_to_end
+	$(BIN)/python -m pytest -q -m "not slow" tests/end_to_end
 
 test-slow: .venv/.ready-for-tests
+	@$(PIP) --editable '.[ray]'
 	$(BIN)/python -m pytest -q -m slow
 
 lint: .venv/.ready-for-tests

@@ -71,7 +71,8 @@ def steps_of(sizes: Sequence[int], batch: int, epochs: int, seed: tuple[int, ...
     return Steps(clients, active, records, weights)
 
 
-@lru_cache(maxsize=256)
+# For the sizes of one round; those of the last are not asked for again.
+@lru_cache(maxsize=16)
 def _minibatches(
     size: int, batch: int, epochs: int, seed: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

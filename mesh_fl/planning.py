@@ -14,7 +14,9 @@ from mesh_fl.registry import agent_class, build, config_of
 
 
 def configure(name: str, config: Mapping[str, object], caps: Mapping[str, int]) -> Agent:
-    """Build an agent; a configuration without `records` gets the sum of the members' caps.
+    """Build an agent; where its configuration lacks them, it gets public numbers of the crowd.
+
+    These are `records`, the sum of the members' caps, and `clients`, how many they are.
 
     Parameters
     ----------
@@ -30,8 +32,8 @@ def configure(name: str, config: Mapping[str, object], caps: Mapping[str, int]) 
         dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     )
     fields = {field.name for field in names}
-    public = {"records": float(sum(caps.values()))} if "records" in fields else {}
-    return build(name, {**public, **config})
+    public = {"records": float(sum(caps.values())), "clients": float(len(caps))}
+    return build(name, {key: public[key] for key in public.keys() & fields} | dict(config))
 
 
 def make_plan(

@@ -14,12 +14,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from flwr.app import Message
     from flwr.clientapp import ClientApp
 
     from mesh_fl.server.superlink import SuperLink
+
+# How long an example takes says something about the machine.
+settings.register_profile("mesh_fl", deadline=None)
+settings.load_profile("mesh_fl")
 
 _NOW = datetime.datetime.now(datetime.UTC)
 _YEAR = datetime.timedelta(days=365)

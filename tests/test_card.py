@@ -108,7 +108,7 @@ def compressed(key: ec.EllipticCurvePublicKey) -> str:
         {"identity": CARD.identity + "\n"},
         {"signing": respelt(CARD.signing)},
     ],
-    ids=str,
+    ids=["compressed", "comment", "line end", "base64"],
 )
 def test_a_key_has_one_spelling(change: dict[str, str]) -> None:
     """Else one key could stand on a roster twice, under two names."""

@@ -64,7 +64,9 @@ class TestSignatures:
         assert not other.verifies(author(one))
 
     @pytest.mark.parametrize(
-        "signature", ["", "x", "=", "A" * 88, "\0" * 88, "é" * 88, CALL.signature + "AAAA"]
+        "signature",
+        ["", "x", "=", "A" * 88, "\0" * 88, "é" * 88, CALL.signature + "AAAA"],
+        ids=["none", "one", "padding", "short", "zeros", "accents", "long"],
     )
     def test_what_is_no_signature_does_not_verify(self, signature: str) -> None:
         assert not changed(CALL, signature=signature).verifies(FOUNDERS.roster.operator)

@@ -260,6 +260,8 @@ def _is_sparse(rows: object) -> bool:
 
 
 def _dense_chunks(rows: NDArray[np.float64]) -> Iterator[_Dense]:
+    # Subclasses such as masked arrays and matrices compute by rules of their own.
+    rows = np.asarray(rows)
     count, dimension = rows.shape
     step = max(1, _CHUNK_ENTRIES // dimension)
     for start in range(0, count, step):

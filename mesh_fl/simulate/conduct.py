@@ -10,6 +10,8 @@ from mesh_fl.errors import ConfigError
 
 Places = NDArray[np.int64]
 
+MOST_SPREAD = 20.0
+
 
 @dataclass(frozen=True)
 class Turnout:
@@ -67,6 +69,11 @@ class Conduct:
         for name in ("median_s", "spread", "timeout_s"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}: expected at least 0, found {getattr(self, name)}")
+        if not (math.isfinite(self.median_s) and self.spread <= MOST_SPREAD):
+            raise ConfigError(
+                f"expected a finite median_s and a spread of at most {MOST_SPREAD:g}, found "
+                f"{self.median_s} and {self.spread}"
+            )
 
     @property
     def reliable(self) -> bool:

@@ -172,6 +172,12 @@ def _answer(panel: Sequence[Row]) -> str:
     enough = len(panel)
     while enough and panel[enough - 1].gains:
         enough -= 1
+    if enough == len(panel) and any(row.gains for row in panel):
+        gained = ", ".join(str(row.members) for row in panel if row.gains)
+        return (
+            f"{where} {gained} {each} seemed to gain, and the largest crowd did not: nothing is "
+            "settled, ask for more seeds"
+        )
     if enough == len(panel):
         crowds = ", ".join(map(str, tried))
         return (

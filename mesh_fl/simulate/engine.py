@@ -10,7 +10,7 @@ of a deployment.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ DRAWS = 1000
 class Exact:
     """Rounds without a promise: exact sums, to compare private ones with.
 
+    Whoever answers is added up, also in small cohorts, since nothing is charged for an attempt.
+
     Parameters
     ----------
     rounds, measures : int
@@ -50,6 +52,14 @@ class Exact:
     rounds: int
     measures: int = 0
     clipped: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse rounds that cannot be."""
+        if not 0 <= self.measures <= self.rounds or self.rounds < 1:
+            raise ConfigError(
+                f"expected at least 1 round and at most as many measures, found {self.rounds} and "
+                f"{self.measures}"
+            )
 
     @property
     def schedule(self) -> tuple[Kind, ...]:
@@ -96,6 +106,10 @@ class Simulated:
         Releases in order.
     status : {"finished", "exhausted"}
         Whether all rounds were made, or spare attempts ran out.
+    attempts : int
+        All of them, also those that came to nothing.
+    waited_s : float
+        Simulated time that they took.
     digest : str
         Of the plan, the initial model and all totals: the same for the same plan, data and seed.
     epsilon_spent : float or None
@@ -106,6 +120,8 @@ class Simulated:
     state: State
     history: tuple[Round, ...]
     status: Status
+    attempts: int
+    waited_s: float
     digest: str
     epsilon_spent: float | None
 
@@ -161,6 +177,11 @@ def simulate(
     dealt = shards if isinstance(shards, Shards) else Shards.of(shards)
     if cohort is not None and cohort < 1:
         raise ConfigError(f"expected a cohort of at least 1 client, found {cohort}")
+    if noise not in get_args(Noise) or (seed is not None and seed < 0):
+        raise ConfigError(
+            f"expected noise out of {get_args(Noise)} and a seed of at least 0, found {noise!r} "
+            f"and {seed}"
+        )
     if isinstance(terms, Plan):
         _refuse_misfit(agent, terms, dealt, cohort)
     run = _Run(
@@ -174,7 +195,15 @@ def simulate(
         sums=sums or LocalSums(agent, dealt),
     )
     status = run.train(on_round)
-    return Simulated(run.state, tuple(run.history), status, run.digest, run.epsilon_spent)
+    return Simulated(
+        state=run.state,
+        history=tuple(run.history),
+        status=status,
+        attempts=run.attempt,
+        waited_s=run.waited_s,
+        digest=run.digest,
+        epsilon_spent=run.epsilon_spent,
+    )
 
 
 @dataclass
@@ -192,12 +221,14 @@ class _Run:
     history: list[Round] = field(default_factory=list)
     spent: float = 0.0
     attempt: int = 0
+    waited_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.state = self.agent.init()
         plan_digest = self.terms.digest if isinstance(self.terms, Plan) else repr(self.terms)
         self.digest = first_digest(plan_digest, self.state)
-        self._random = np.random.default_rng([self.seed, 0])
+        # The last word keeps the stream apart from those that users draw from the same seed.
+        self._random = np.random.default_rng([self.seed, 0x51A])
         self._sources: dict[int, SeededSource] = {}
 
     @property
@@ -217,21 +248,21 @@ class _Run:
 
     def _release(self, step: int, kind: Kind) -> Round | None:
         """Attempt a release until it succeeds; None where no further attempt is affordable."""
-        waited_s, first = 0.0, self.attempt
-        asked = self._draw()
-        while True:
+        before_s = self.waited_s
+        for attempts in range(1, DRAWS + 1):
+            asked = self._draw()
             if not self._charge(step, kind):
                 return None
             turnout = self.conduct.turnout(asked, self._random)
-            waited_s += turnout.duration_s
+            self.waited_s += turnout.duration_s
             if self._suffices(asked, turnout.answered):
-                break
-            # Who fell silent is not asked again in this round, unless too few are left without.
-            asked = turnout.answered if self._enough(turnout.answered) else self._draw()
-        total = self._total(kind, turnout.answered)
-        scores = self._take(kind, total)
-        attempts = self.attempt - first
-        return Round(step, kind, len(turnout.answered), attempts, waited_s, scores)
+                total = self._total(kind, turnout.answered)
+                scores, waited_s = self._take(kind, total), self.waited_s - before_s
+                return Round(step, kind, len(turnout.answered), attempts, waited_s, scores)
+        raise PlanError(
+            f"too few clients answered in {DRAWS} attempts at one release: lower `dropout` or "
+            "`median_s`, or wait longer"
+        )
 
     def _draw(self) -> Places:
         """Return the clients to ask: those that are there, or some of them."""
@@ -258,11 +289,11 @@ class _Run:
         return self._enough(answered) and (whole or large)
 
     def _charge(self, step: int, kind: Kind) -> bool:
-        self.attempt += 1
         if isinstance(self.terms, Plan):
             if not self.terms.affords(self.spent, step - 1):
                 return False
             self.spent += self.terms.cost(kind)
+        self.attempt += 1
         return True
 
     def _total(self, kind: Kind, clients: Places) -> NDArray[np.float64]:

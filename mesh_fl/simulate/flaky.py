@@ -49,6 +49,7 @@ class FlakyExchange:
     waited_s: float = 0.0
     _here: frozenset[str] = field(default=frozenset(), init=False)
     _looks: int = field(default=LOOKS, init=False)
+    _asked: bool = field(default=False, init=False)
 
     def roster(self) -> Roster:
         """Return who is a member."""
@@ -63,8 +64,8 @@ class FlakyExchange:
             If enough members are hardly ever there at the same time.
         """
         self._looks += 1
-        if self._looks > LOOKS:
-            self._here, self._looks = self._drawn(), 0
+        if self._asked or self._looks > LOOKS:
+            self._here, self._looks, self._asked = self._drawn(), 0, False
         return self._here
 
     def send(self, messages: Mapping[str, ToMember], timeout_s: float) -> Mapping[str, ToServer]:
@@ -73,7 +74,7 @@ class FlakyExchange:
         self._looks = 0
         if any(isinstance(one, Ask) and one.call.phase != "close" for one in reached.values()):
             reached = self._heard(reached)
-            self._looks = LOOKS
+            self._asked = True
         return self.inner.send(reached, timeout_s)
 
     @property

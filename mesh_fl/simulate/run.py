@@ -58,10 +58,9 @@ class Trial:
     @cached_property
     def agent(self) -> Agent:
         """The agent, whose public number of records is that of a cohort."""
-        share = self.setting.asked / self.setting.clients
-        return self.crowd.workload.configured(
-            {"asked": max(1, round(share * sum(self.crowd.caps.values())))}
-        )
+        mean = sum(self.crowd.caps.values()) / self.setting.clients
+        asked = {f"asked-{place}": max(1, round(mean)) for place in range(self.setting.asked)}
+        return self.crowd.workload.configured(asked)
 
     @cached_property
     def terms(self) -> Plan | Exact:
@@ -132,7 +131,7 @@ class Trial:
             found.state,
             at.status,
             tuple(record.members for record in at.history),
-            sum(record.attempts for record in at.history),
+            at.attempt,
             found.waited_s,
             at.digest,
             epsilon_of(at.spent**0.5, plan.delta),
@@ -151,7 +150,7 @@ class Ended:
     clients : tuple of int
         In the sum of each round.
     attempts : int
-        That those rounds took.
+        All of them, also those that came to nothing.
     waited_s : float
         Simulated time.
     digest : str
@@ -174,8 +173,8 @@ class Ended:
             found.state,
             found.status,
             tuple(done.clients for done in found.history),
-            sum(done.attempts for done in found.history),
-            sum(done.waited_s for done in found.history),
+            found.attempts,
+            found.waited_s,
             found.digest,
             found.epsilon_spent,
         )

@@ -89,6 +89,8 @@ class Shards:
         return len(self.names)
 
     def __getitem__(self, client: int) -> Data:
+        if not 0 <= client < len(self):
+            raise IndexError(f"expected a client from 0 to {len(self) - 1}, found {client}")
         return self.slice(int(self.starts[client]), int(self.starts[client + 1]))
 
     def items(self) -> Iterator[tuple[str, Data]]:
@@ -119,7 +121,3 @@ class Shards:
         ends = np.cumsum(sizes)
         within: Places = np.arange(sizes.sum()) + np.repeat(starts - (ends - sizes), sizes)
         return within
-
-    def owner(self, record: int) -> int:
-        """Return the client that a record belongs to."""
-        return int(np.searchsorted(self.starts, record, side="right")) - 1

@@ -86,7 +86,7 @@ class LocalSums:
         dimension = Rowwise.of(self.agent, kind, state).dimension
         total = np.zeros(dimension)
         for rows in self._rows(kind, state, clients, dimension):
-            total += np.asarray(rows.sum(axis=0)).ravel()
+            total += np.asarray(rows.sum(axis=0, dtype=np.float64)).ravel()
         return total
 
     def _rows(self, kind: Kind, state: State, clients: Places, dimension: int) -> Iterator[Rows]:

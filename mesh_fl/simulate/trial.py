@@ -63,6 +63,11 @@ class Workload:
         """Return the agent as it is configured for clients with these caps."""
         return configure(self.agent, self.config, caps)
 
+    def configured_alone(self, records: int) -> Agent:
+        """Return the agent for one client, whatever crowd its configuration names."""
+        config = {k: v for k, v in self.config.items() if k not in ("records", "clients")}
+        return configure(self.agent, config, {"alone": max(1, records)})
+
 
 @dataclass(frozen=True)
 class Crowd:
@@ -136,7 +141,13 @@ class Crowd:
         terms: Plan | Exact = Exact(rounds=self.workload.rounds)
         if not isinf(epsilon):
             terms = self.plan(epsilon)
-        return simulate(self.agent, terms, self.shards, seed=self.seed).state
+        return simulate(self.agent, terms, self.shards, seed=self.noise_seed).state
+
+    @property
+    def noise_seed(self) -> int:
+        """Return a seed of this crowd's own: crowds of other sizes must not share their luck."""
+        sizes = [self.seed, len(self.shards), int(self.shards.starts[-1])]
+        return int(np.random.SeedSequence(sizes).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def alone(self, data: Data) -> State:
         """Return what the same agent learns of some records alone, without privacy.
@@ -146,8 +157,9 @@ class Crowd:
         if type(self.agent).adapt is not Agent.adapt:
             return self.agent.adapt(self.agent.init(), data)
         shards = Shards.of({"alone": data})
-        own = self.workload.configured(shards.caps)
-        return simulate(own, Exact(rounds=self.workload.rounds), shards, seed=self.seed).state
+        own = self.workload.configured_alone(sum(shards.sizes))
+        exact = Exact(rounds=self.workload.rounds)
+        return simulate(own, exact, shards, seed=self.noise_seed).state
 
     def quality(self, state: State) -> float:
         """Return the workload's figure of a model, on records of nobody."""

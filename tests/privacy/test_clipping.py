@@ -119,6 +119,16 @@ def test_extreme_rows_keep_their_direction(size: float) -> None:
     assert sum_rows(np.array([[size, -size]]), clip, scale, 2).tolist() == [expected, -expected]
 
 
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_invalid])
+def test_subclasses_of_arrays_get_no_rules_of_their_own(
+    kind: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> None:
+    """A masked value would neither lengthen a row nor spoil it, and still be added up."""
+    rows = np.array([[0.01, 1e4], [1.0, math.nan], [math.nan, math.nan], [0.3, 0.4]])
+    scale = choose_scale(1.0, 2)
+    assert np.array_equal(sum_rows(kind(rows), 1.0, scale, 2), sum_rows(rows, 1.0, scale, 2))
+
+
 @given(rows=finite_rows)
 def test_rows_within_the_clip_are_only_rounded(rows: NDArray[np.float64]) -> None:
     dimension = rows.shape[1]

@@ -466,7 +466,11 @@ def test_ciphertext_of_three_polynomials_is_refused() -> None:
         ADDER.add([CIPHERTEXT, larger])
 
 
-@pytest.mark.parametrize("key", [b"", b"garbage", KEY[:-1], KEY[:100], KEY * 4, CIPHERTEXT])
+@pytest.mark.parametrize(
+    "key",
+    [b"", b"garbage", KEY[:-1], KEY[:100], KEY * 4, CIPHERTEXT],
+    ids=["empty", "garbage", "cut", "start", "four times", "ciphertext"],
+)
 def test_damaged_key_is_refused(key: bytes) -> None:
     with pytest.raises(EncryptionError):
         Bfv(PARAMETERS, key)

@@ -91,7 +91,12 @@ class TestAnswer:
 
     def test_none_may_do(self) -> None:
         assert "no crowd tried (12, 25 MSPs of 56 records)" in told({12: LOSS, 25: LOSS})
-        assert "not worth the budget" in told({12: GAIN, 25: LOSS})
+        assert "not worth the budget" in told({12: LOSS, 25: LOSS})
+
+    def test_small_crowds_that_gain_and_large_ones_that_do_not_settle_nothing(self) -> None:
+        said = told({12: GAIN, 25: LOSS})
+        assert "12 MSPs of 56 records seemed to gain" in said
+        assert "nothing is settled" in said
 
     @given(st.lists(st.booleans(), min_size=1, max_size=6))
     def test_all_larger_crowds_gain_as_well(self, gains: list[bool]) -> None:

@@ -137,10 +137,12 @@ class TestConduct:
         return Shards.deal(data, np.split(np.arange(2 * count), count))
 
     def test_in_a_small_cohort_one_silence_kills_the_attempt(self) -> None:
-        """The next attempt goes on without; spare attempts run out."""
+        """The next one asks whoever is there; spare attempts run out."""
         run = simulate(AGENT, plan_of(spares=1), SHARDS, seed=0, conduct=Conduct(dropout=0.3))
         assert run.status == "exhausted"
-        assert sum(done.attempts for done in run.history) <= 5
+        # Three rounds and a measure, and one spare: whatever came to nothing is counted, too.
+        assert run.attempts <= 5
+        assert run.attempts >= sum(done.attempts for done in run.history)
 
     def test_in_a_large_cohort_the_rest_goes_on(self) -> None:
         crowd = self.crowd(3 * LARGE)
@@ -169,6 +171,16 @@ class TestConduct:
         assert run.status == "finished"
         assert {done.clients for done in run.history} == {4, 5}
         assert {done.attempts for done in run.history} == {1}
+
+    def test_nobody_in_time_is_said_and_does_not_hang(self) -> None:
+        late = Conduct(median_s=2.0, timeout_s=0.0)
+        with pytest.raises(PlanError, match="too few clients answered in 1000 attempts"):
+            simulate(AGENT, Exact(rounds=1), SHARDS, conduct=late)
+
+    def test_without_a_plan_whoever_answers_is_added_up(self) -> None:
+        run = simulate(AGENT, Exact(rounds=20), SHARDS, seed=0, conduct=Conduct(dropout=0.3))
+        assert {done.attempts for done in run.history} == {1}
+        assert min(done.clients for done in run.history) < len(NAMES)
 
     def test_too_many_absent_is_said(self) -> None:
         with pytest.raises(PlanError, match="too few clients were there"):
@@ -208,6 +220,30 @@ class TestCohort:
         told: list[Round] = []
         run = simulate(AGENT, PLAN, SHARDS, on_round=told.append)
         assert tuple(told) == run.history
+
+
+@pytest.mark.parametrize(
+    ("terms", "options"),
+    [
+        ({}, {"noise": "none"}),
+        ({}, {"seed": -1}),
+        ({"rounds": 0}, {}),
+        ({"measures": 4}, {}),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(
+    terms: dict[str, int], options: dict[str, object]
+) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        simulate(AGENT, Exact(**{"rounds": 3, **terms}), SHARDS, **options)
+
+
+def test_the_noise_is_not_what_a_user_draws_from_the_same_seed() -> None:
+    run = simulate(AGENT, plan_of(rounds=1, measures=0), SHARDS, seed=1)
+    exact = simulate(AGENT, Exact(rounds=1), SHARDS, seed=1)
+    drawn = np.random.default_rng(1).standard_normal(3)
+    noise = np.arctanh(run.state["centre"]) - np.arctanh(exact.state["centre"])
+    assert abs(np.corrcoef(noise, drawn)[0, 1]) < 0.999
 
 
 class TestErrors:

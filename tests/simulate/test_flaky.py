@@ -181,6 +181,17 @@ class TestExchange:
         assert 2 < len(seen) <= 10
         assert all(seen)
 
+    def test_who_is_there_is_drawn_anew_after_each_ask_of_a_large_cohort(self) -> None:
+        """Whatever phases follow the ask before the server looks again."""
+        crowd = dict.fromkeys((f"m{number:02d}" for number in range(2 * LARGE)), 1)
+        agent = Roll(members=len(crowd), rounds=6)
+        plan = make_plan(
+            agent, "roll", crowd, rounds=6, measures=0, survivors=LARGE + 1, epsilon=8.0
+        )
+        shards = {name: {"who": np.array([place])} for place, name in enumerate(crowd)}
+        found = rehearse(agent, plan, shards, seed=1, conduct=Conduct(absent=0.3))
+        assert len({record.members for record in found.checkpoint.history}) > 1
+
     def test_there_are_always_enough(self) -> None:
         flaky = self.flaky(Conduct(absent=0.5), fewest=4)
         assert all(len(flaky.connected()) >= 4 for _ in range(200))

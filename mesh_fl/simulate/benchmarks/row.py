@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from math import inf, isinf
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -91,11 +91,6 @@ class Row(BaseModel):
 def task_of(row: Row) -> tuple[str, str, str]:
     """Return what rows that differ in epsilon alone have in common."""
     return row.agent, row.dataset, row.metric
-
-
-def as_json_epsilon(epsilon: float) -> float | Literal["inf"]:
-    """Return epsilon as JSON can write it."""
-    return "inf" if isinf(epsilon) else epsilon
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
