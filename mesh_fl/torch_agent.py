@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from mesh_fl.agent import Data, Rows, State, Total
 from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout, size
-from mesh_fl.torch_module import TorchModel, array_of, count_of, refuse, tracking, trained
+from mesh_fl.torch_flops import flops_of, threads_for
+from mesh_fl.torch_module import (
+    Tensors,
+    TorchModel,
+    array_of,
+    count_of,
+    refuse,
+    tracking,
+    trained,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,19 +115,27 @@ class TorchAgent(TorchModel):
         return {**moved, **{VELOCITY + name: step for name, step in velocity.items()}}
 
     def _gradients(self, state: State, data: Data) -> NDArray[np.float64]:
+        module, tensors = self.build_module(state), self.tensors_of(data)
+        with threads_for(self._flops(module, tensors)):
+            self._backward(module, tensors)
+        parts = [_sample(p, count_of(data)) for p in trained(module).values()]
+        return np.concatenate(parts, axis=1)
+
+    def _flops(self, module: "nn.Module", tensors: Tensors) -> int:
+        """Return what gradients take: twice as much as the way forward, which is added."""
+        one = {name: values[:1] for name, values in tensors.items()}
+        return 3 * len(next(iter(tensors.values()))) * flops_of(lambda: self._output(module, one))
+
+    def _backward(self, module: "nn.Module", tensors: Tensors) -> None:
+        """Leave each record's gradient with the parameters."""
         import torch
         from opacus.grad_sample import GradSampleModule
 
-        module = self.build_module(state)
-        losses = self.losses_of(
-            GradSampleModule(module, loss_reduction="sum"), self.tensors_of(data)
-        )
+        losses = self.losses_of(GradSampleModule(module, loss_reduction="sum"), tensors)
         with warnings.catch_warnings():
             # Inputs need no gradient of their own, which torch mistakes for an oversight.
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
             torch.autograd.backward([losses.sum()])
-        parts = [_sample(p, count_of(data)) for p in trained(module).values()]
-        return np.concatenate(parts, axis=1)
 
     def _refuse_layers(self, module: "nn.Module") -> None:
         """Refuse layers that mix records, or whose gradients cannot be told apart by record."""

@@ -4,7 +4,7 @@ This is what is right for every module; `torch_together` is faster for most.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mesh_fl.agent import State
 from mesh_fl.errors import AgentError
 from mesh_fl.local_steps import Steps
-from mesh_fl.torch_module import Tensors, TorchModel, trained
+from mesh_fl.torch_module import SEEDING, Tensors, TorchModel, trained
+from mesh_fl.torch_watch import Operation, watch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,9 +46,11 @@ def learn_alone(
         for client in range(steps.active[0]):
             with torch.no_grad():
                 torch._foreach_copy_(parameters, start)
-            for places, weights in _minibatches(steps, client):
+            for step, (places, weights) in enumerate(_minibatches(steps, client)):
                 taken = {name: values[places] for name, values in data.items()}
-                gradients = gradients_of(model, module, names, taken, weights)
+                # Looking at every operation takes as long as the operations: one step tells enough.
+                with without_chance(model) if client == step == 0 else nullcontext():
+                    gradients = gradients_of(model, module, names, taken, weights)
                 with torch.no_grad():
                     torch._foreach_add_(parameters, gradients, alpha=-learning_rate)
             rows.append(_change(start, parameters))
@@ -73,24 +76,48 @@ def gradients_of(
 
 @contextmanager
 def steady(model: TorchModel, module: "nn.Module") -> Iterator[None]:
-    """Refuse a module whose steps are random, or that remembers records in its buffers."""
-    import torch
-
+    """Refuse a module that remembers records in its buffers."""
     before = {name: (buffer, buffer._version) for name, buffer in module.named_buffers()}
-    with torch.random.fork_rng(devices=[]):
-        generator = torch.get_rng_state()
-        yield
-        if not torch.equal(torch.get_rng_state(), generator):
-            raise AgentError(
-                f"{type(model).__name__}: expected steps that are the same each time, found that "
-                "the module or its loss draws random numbers: take these out"
-            )
+    yield
     for name, buffer in module.named_buffers():
         kept, version = before.get(name, (None, 0))
         if buffer is not kept or buffer._version != version:
             raise AgentError(
                 f"{type(model).__name__}: expected buffers that stay as they are, found that "
                 f"{name} changes as records go by: no other member would hear of it"
+            )
+
+
+@contextmanager
+def without_chance(model: TorchModel) -> Iterator[None]:
+    """Refuse what draws from torch's generator; other threads may draw from it as they like.
+
+    That it has moved is no proof, since it is everybody's; nor is an operation that could draw,
+    since attention without dropout is one. Both together are.
+
+    Raises
+    ------
+    AgentError
+        At the end, if random numbers were drawn.
+    """
+    import torch
+
+    suspects: set[str] = set()
+
+    def see(operation: Operation) -> None:
+        if torch.Tag.nondeterministic_seeded in operation.target.tags:
+            suspects.add(str(operation.target))
+
+    with SEEDING:
+        before = torch.get_rng_state()
+        with watch(see):
+            yield
+        if suspects and not torch.equal(torch.get_rng_state(), before):
+            torch.set_rng_state(before)
+            raise AgentError(
+                f"{type(model).__name__}: expected steps that are the same each time, found that "
+                f"the module or its loss draws random numbers ({', '.join(sorted(suspects))}): "
+                "take these out"
             )
 
 

@@ -8,82 +8,72 @@ by, the same mask four times.
 import contextlib
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeAlias
 
+from mesh_fl.torch_record import KEPT_BYTES, Form, Recording
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-    from torch.fx import GraphModule, Node
+    from torch.fx import Node
 
 Known: TypeAlias = "dict[Node, Tensor]"
 """Results that are the same at every run."""
 
-Form: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], torch.dtype]"
-"""Shape, strides and kind of a tensor: where all three agree, nobody can tell two apart."""
-
 Compiled: TypeAlias = "Callable[..., list[Tensor]]"
 
-FOLDED_BYTES = 1 << 16
-"""Constants above this size are computed anew: a trace may be kept for long."""
 
-
-def compile_graph(traced: "GraphModule", example: "Sequence[Tensor]") -> Compiled:
-    """Return what a trace computes, as a function of its tensors.
+def compile_graph(recording: Recording, example: "Sequence[Tensor]") -> Compiled:
+    """Return what was recorded, as a function of its tensors.
 
     Parameters
     ----------
-    traced : GraphModule
-        From `make_fx`; it is used up.
+    recording : Recording
+        It is used up.
     example : sequence of Tensor
-        What it was traced with, flat.
-
-    Raises
-    ------
-    ValueError
-        If it writes into a tensor or draws random numbers: a second run would differ.
+        What was recorded.
     """
     import torch
 
-    _expect_pure(traced)
-    _shorten(traced)
-    traced.graph.set_codegen(torch.fx.graph.CodeGen())
-    traced.recompile()
+    _shorten(recording)
+    module = torch.fx.GraphModule(recording.constants, recording.graph).eval()
     # TorchScript's interpreter takes half as long for an operation as Python does. It is on its way
     # out of torch: from then on the graph runs as it is.
     with contextlib.suppress(AttributeError, RuntimeError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        script = torch.jit.trace(traced.eval(), tuple(example), check_trace=False)  # type: ignore[no-untyped-call]  # torch left it untyped
+        script = torch.jit.trace(module, tuple(example), check_trace=False)  # type: ignore[no-untyped-call]  # torch left it untyped
         quick: Compiled = torch.jit.freeze(script)
         return quick
-    return traced
+    return module
 
 
-def _expect_pure(traced: "GraphModule") -> None:
+def as_compiled() -> AbstractContextManager[object]:
+    """Keep TorchScript from compiling once more while active.
+
+    Its optimiser takes 0.1 s of the first two runs, and gains nothing for these graphs.
+    """
     import torch
 
-    for node in traced.graph.nodes:
-        operation = node.target
-        if isinstance(operation, torch._ops.OpOverload):
-            random = torch.Tag.nondeterministic_seeded in operation.tags
-            if random or operation._schema.is_mutable:
-                raise ValueError(f"expected operations without side effects, found {operation}")
+    with contextlib.suppress(AttributeError):
+        return torch.jit.optimized_execution(False)  # type: ignore[attr-defined]  # it is documented
+    return contextlib.nullcontext()
 
 
-def _shorten(traced: "GraphModule") -> None:
+def _shorten(recording: Recording) -> None:
     """Replace each operation whose result is known, or is there already."""
     known: Known = {}
     seen: dict[str, Node] = {}
-    for node in list(traced.graph.nodes):
+    for node in list(recording.graph.nodes):
         if node.op == "get_attr":
-            known[node] = getattr(traced, str(node.target))
+            known[node] = recording.constants[str(node.target)]
         elif node.op == "call_function":
             call = repr((node.target, node.args, sorted(node.kwargs.items())))
-            other = seen.get(call) or _idle(node, known) or _fold(traced, node, known)
+            other = seen.get(call) or _idle(node, known) or _fold(recording, node, known)
             seen[call] = other or node
             if other is not None:
                 node.replace_all_uses_with(other)
-                traced.graph.erase_node(node)
-    traced.graph.eliminate_dead_code()
+                recording.graph.erase_node(node)
+    recording.graph.eliminate_dead_code()
 
 
 def _idle(node: "Node", known: Known) -> "Node | None":
@@ -112,17 +102,17 @@ def _is_ones(argument: object, known: Known) -> bool:
     return argument in known and bool((known[argument] == 1).all())
 
 
-def _fold(traced: "GraphModule", node: "Node", known: Known) -> "Node | None":
+def _fold(recording: Recording, node: "Node", known: Known) -> "Node | None":
     """Compute an operation that needs nothing but constants, and put its result in its place."""
     value = _constant(node, known)
-    if value is None or value.untyped_storage().nbytes() > FOLDED_BYTES:
+    if value is None or value.untyped_storage().nbytes() > KEPT_BYTES:
         return None
     if (tuple(value.shape), value.stride(), value.dtype) != _form(node):
         return None
     name = f"folded_{len(known)}"
-    traced.register_buffer(name, value)
-    with traced.graph.inserting_before(node):
-        constant: Node = traced.graph.get_attr(name)
+    recording.constants[name] = value
+    with recording.graph.inserting_before(node):
+        constant: Node = recording.graph.get_attr(name)
     constant.meta = node.meta
     known[constant] = value
     return constant
@@ -131,9 +121,8 @@ def _fold(traced: "GraphModule", node: "Node", known: Known) -> "Node | None":
 def _constant(node: "Node", known: Known) -> "Tensor | None":
     import torch
 
-    aten = torch.ops.aten
     value: object = None
-    if node.target in (aten.ones_like.default, aten.zeros_like.default):
+    if _goes_by_form(node):
         value = _constant_like(node)
     elif callable(node.target) and all(argument in known for argument in node.all_input_nodes):
         take = torch.fx.node.map_arg
@@ -141,20 +130,29 @@ def _constant(node: "Node", known: Known) -> "Tensor | None":
     return value if isinstance(value, torch.Tensor) else None
 
 
+def _goes_by_form(node: "Node") -> bool:
+    """Tell whether an operation depends on the form of its tensor alone, not on its values."""
+    import torch
+
+    aten = torch.ops.aten
+    like = (aten.ones_like, aten.zeros_like, aten.full_like)
+    new = (aten.new_ones, aten.new_zeros, aten.new_full)
+    return getattr(node.target, "overloadpacket", None) in (*like, *new)
+
+
 def _constant_like(node: "Node") -> object:
     """Return ones or zeros like a tensor of which the form alone is known."""
     import torch
 
     form = _form(node.all_input_nodes[0])
-    if form is None or not callable(node.target):
+    if form is None or not callable(node.target) or len(node.all_input_nodes) > 1:
         return None
     shape, strides, dtype = form
-    return node.target(torch.empty_strided(shape, strides, dtype=dtype), **node.kwargs)
+    pattern = torch.empty_strided(shape, strides, dtype=dtype)
+    return node.target(pattern, *node.args[1:], **node.kwargs)
 
 
 def _form(node: "Node") -> "Form | None":
     """Return the form of a result; None where it is not one tensor."""
-    found = node.meta.get("tensor_meta")
-    if found is None or not hasattr(found, "stride"):
-        return None
-    return tuple(found.shape), tuple(found.stride), found.dtype
+    form: Form | None = node.meta.get("form")
+    return form

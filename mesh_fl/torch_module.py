@@ -3,6 +3,7 @@
 torch is imported when it is first used.
 """
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Tensors = Mapping[str, "Tensor"]
+
+SEEDING = threading.RLock()
+"""Held by whoever sets torch's generator, or watches it: there is one for all threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +83,9 @@ class TorchModel(Agent):
         self._require_packages()
         import torch
 
-        # Whoever else draws from torch's generator gets what it would have got without us.
-        with torch.random.fork_rng(devices=[]):
+        # Whoever else draws from torch's generator gets what it would have got without us; a
+        # member builds modules in two threads, one that trains and one that answers.
+        with SEEDING, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
             module = self.module().to(getattr(torch, self.precision)).train()
         self._refuse_layers(module)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,8 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import State
 from mesh_fl.local_steps import Steps
+from mesh_fl.torch_flops import threads_for
+from mesh_fl.torch_graph import as_compiled
 from mesh_fl.torch_module import Tensors, TorchModel
 from mesh_fl.torch_trace import Shape, Step, traced_step
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 STEPS_AT_ONCE = 16
 """Steps whose records are gathered by one operation; more would only take memory."""
-
-SMALL_FLOPS = 1 << 25
-"""About a millisecond of one core."""
 
 
 def learn_together(
@@ -45,7 +43,7 @@ def learn_together(
     if traced is None:
         return None
     start = [torch.tensor(state[name], dtype=torch.float32) for name in model.layout(state)]
-    with torch.inference_mode(), _threads_for(traced[widths[0]].flops):
+    with torch.inference_mode(), as_compiled(), threads_for(traced[widths[0]].flops):
         stacks = [block.repeat(widths[0], *[1] * block.ndim) for block in start]
         for width, minibatches in _runs(widths, data, steps):
             some, gradients = [stack[:width] for stack in stacks], traced[width].gradients
@@ -111,16 +109,3 @@ def _traces(
             return None
         traced[width] = found
     return traced
-
-
-@contextmanager
-def _threads_for(flops: int) -> Iterator[None]:
-    """Leave small steps to one thread: others would take longer to wake than there is to do."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if flops < SMALL_FLOPS else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

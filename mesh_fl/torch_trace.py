@@ -1,19 +1,23 @@
 """One step of gradient descent of many clients at once, traced.
 
-The gradient of one client's step, `torch.func.grad`, is mapped over the clients by
-`torch.func.vmap`. Both cost more than the computation where models are small, so what they do is
-traced once for each shape, and then only repeated.
+The gradient of one client's step is mapped over the clients by `torch.func.vmap`. Both cost more
+than the computation where models are small, so what they do is traced once for each shape, and
+then only repeated.
 """
 
+import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from mesh_fl.torch_alone import gradients_of, steady
-from mesh_fl.torch_graph import compile_graph
+from mesh_fl.torch_alone import gradients_of, steady, without_chance
+from mesh_fl.torch_graph import as_compiled, compile_graph
+from mesh_fl.torch_losses import mapped_losses
 from mesh_fl.torch_module import TorchModel, trained
+from mesh_fl.torch_record import record
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +81,7 @@ def traced_step(model: TorchModel, shape: Shape) -> Step | None:
     """
     module = model.build_module()
     example = _example(module, shape)
-    with steady(model, module):
+    with steady(model, module), without_chance(model):
         expected = _plain(model, module, shape, example)
     with steady(model, module):
         try:
@@ -102,32 +106,68 @@ def _trace(
 ) -> Step:
     """Trace it, and compare what it gives for one client with the plain gradient."""
     import torch
-    from torch.func import functional_call, functionalize, grad, vmap
-    from torch.fx.experimental.proxy_tensor import make_fx
     from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
 
-    def loss(parameters: Stack, arrays: Stack, weights: "Tensor") -> "Tensor":
-        def call(*inputs: "Tensor") -> "Tensor":
-            filled = dict(zip(shape.names, parameters, strict=True))
-            output: Tensor = functional_call(module, filled, inputs)
-            return output
-
-        return (model.losses_of(call, shape.named(arrays)) * weights).sum()
-
-    step = functionalize(vmap(grad(loss)), remove="mutations")
     flat = [*example[0], *example[1], example[2]]
     # Plain attention, since vmap would take the fused one client by client.
-    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+    plain_attention = sdpa_kernel(SDPBackend.MATH)
+    with plain_attention, mapped_losses(), _unchecked_writes(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        graph = make_fx(step)(*example)
-        with FlopCounterMode(display=False) as counter:
-            graph(*example)
-        gradients = compile_graph(graph, flat)
-    with torch.inference_mode():
-        for found, plain in zip(gradients(*flat), expected, strict=True):
-            torch.testing.assert_close(found[-1], plain, rtol=1e-3, atol=1e-5, equal_nan=True)
-    return Step(gradients, counter.get_total_flops())
+        recording = record(_gradients_of_all(model, module, shape), flat)
+    gradients = compile_graph(recording, flat)
+    with torch.inference_mode(), as_compiled():
+        found = [stack[-1] for stack in gradients(*flat)]
+    for name, one, plain in zip(shape.names, found, expected, strict=True):
+        if not torch.allclose(one, plain, rtol=1e-3, atol=1e-5, equal_nan=True):
+            raise ValueError(f"expected the plain gradient, found another one of {name}")
+    return Step(gradients, recording.flops)
+
+
+def _gradients_of_all(
+    model: TorchModel, module: "nn.Module", shape: Shape
+) -> "Callable[..., Sequence[Tensor]]":
+    """Return a step of all clients, as torch computes it without a trace."""
+    import torch
+    from torch.func import functional_call, functionalize, vjp, vmap
+
+    def gradients(parameters: Stack, arrays: Stack, weights: "Tensor") -> Stack:
+        def by_parameters(own: Stack) -> Stack:
+            def call(*inputs: "Tensor") -> "Tensor":
+                output: Tensor = functional_call(
+                    module, dict(zip(shape.names, own, strict=True)), inputs
+                )
+                return output
+
+            loss = (model.losses_of(call, shape.named(arrays)) * weights).sum()
+            return torch.autograd.grad(
+                loss, own, create_graph=True, allow_unused=True, materialize_grads=True
+            )
+
+        # As `torch.func.grad`, which would import torch's compiler.
+        found: Stack = vjp(by_parameters, parameters)[0]
+        return found
+
+    mapped = functionalize(vmap(gradients), remove="mutations")
+    count = len(shape.names)
+    return lambda *flat: mapped(flat[:count], flat[count:-1], flat[-1])
+
+
+@contextmanager
+def _unchecked_writes() -> Iterator[None]:
+    """Keep `functionalize` from trying each write on a tensor without values before.
+
+    That imports torch's compiler. What it would find wrong, the plain gradient has found before.
+    """
+    name = "TORCH_DISABLE_FUNCTIONALIZATION_META_REFERENCE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _plain(

@@ -301,6 +301,40 @@ def test_a_missing_install_is_told(lacking: str, monkeypatch: pytest.MonkeyPatch
         Net().init()
 
 
+class _Watches(nn.Module):
+    """Notes how many threads it may use."""
+
+    def __init__(self, width: int, seen: list[int]) -> None:
+        super().__init__()
+        self.linear, self.seen = nn.Linear(3, width), seen
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(torch.get_num_threads())
+        out: Tensor = self.linear(x)
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watches(Net):
+    seen: ClassVar[list[int]] = []
+
+    def module(self) -> nn.Module:
+        return _Watches(self.hidden, self.seen)
+
+
+@pytest.mark.parametrize(("hidden", "threads"), [(6, 1), (20_000, 2)])
+def test_small_work_is_left_to_one_thread(hidden: int, threads: int) -> None:
+    agent = Watches(hidden=hidden)
+    Watches.seen.clear()
+    torch.set_num_threads(2)
+    try:
+        agent.contribute(agent.init(), data_for("numbers", 100))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert Watches.seen == [2, threads]
+
+
 def test_no_warning_reaches_the_user() -> None:
     agent = Net()
     with warnings.catch_warnings():
