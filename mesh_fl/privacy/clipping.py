@@ -24,7 +24,7 @@ _T = TypeVar("_T", bound=np.generic)
 
 LARGEST_BOUND = 2.0**26
 
-_CHUNK_ENTRIES = 1 << 18
+_CHUNK_ENTRIES = 1 << 14
 
 
 class _Chunk(Protocol):
@@ -40,15 +40,15 @@ class _Chunk(Protocol):
     def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the largest value of each row; NaN where there is one."""
 
-    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the values of each row, one after another.
+    def squared(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the squares of each row, one after another.
 
-        Strict order makes a row's sum the same whether its zeros are stored or not, and whatever
+        Strict order makes a row's length the same whether its zeros are stored or not, and whatever
         rows surround it; numpy's pairwise `sum` promises neither.
         """
 
-    def in_any_order(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up the values of each row, where the sum is exact or too large in any order."""
+    def squared_exactly(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the squares of each row, where these are exact or too large in any order."""
 
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up the values of each column, in any order."""
@@ -66,11 +66,13 @@ class _Dense:
     def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(values.max(axis=1))
 
-    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.add.accumulate(values, axis=1)[:, -1])
+    def squared(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        squares = values * values
+        np.add.accumulate(squares, axis=1, out=squares)
+        return squares[:, -1].copy()
 
-    def in_any_order(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(values.sum(axis=1))
+    def squared_exactly(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.einsum("ij,ij->i", values, values))
 
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(values.sum(axis=0))
@@ -93,10 +95,10 @@ class _Sparse:
         np.maximum.at(peak, self.row, values)
         return peak
 
-    def per_row(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._added(self.row, values, self.shape[0])
+    def squared(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._added(self.row, values * values, self.shape[0])
 
-    in_any_order = per_row
+    squared_exactly = squared
 
     def per_column(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._added(self.column, values, self.shape[1])
@@ -214,10 +216,10 @@ def sum_rows(rows: Rows, clip: float, scale: float, dimension: int) -> NDArray[n
     total = np.zeros(dimension, dtype=np.int64)
     for chunk in _chunks(rows, dimension):
         integers = _integers(chunk, clip, scale)
-        sound = chunk.in_any_order(integers * integers) <= limit
+        sound = chunk.squared_exactly(integers) <= limit
         if not sound.all():
             integers = np.where(chunk.spread(sound), integers, 0.0)
-        # At most 2^18 rows of at most 2^26 units: far below 2^53, so float64 adds exactly.
+        # At most 2^14 rows of at most 2^26 units: far below 2^53, so float64 adds exactly.
         total += chunk.per_column(integers).astype(np.int64)
     return total
 
@@ -232,15 +234,15 @@ def _integers(chunk: _Chunk, clip: float, scale: float) -> NDArray[np.float64]:
     # overflows nor vanishes when squared.
     unit = np.ldexp(0.5, np.frexp(np.where(usable & (peak > 0), peak, 1.0))[1])
     finite = chunk.value if usable.all() else np.where(chunk.spread(usable), chunk.value, 0.0)
-    value = finite / chunk.spread(unit)
-    length = np.sqrt(chunk.per_row(value * value))
-    stretch = np.minimum(scale * unit, scale * clip / length)
-    integers: NDArray[np.float64] = np.rint(value * chunk.spread(stretch))
-    return integers
+    value: NDArray[np.float64] = finite / chunk.spread(unit)
+    length = np.sqrt(chunk.squared(value))
+    value *= chunk.spread(np.minimum(scale * unit, scale * clip / length))
+    np.rint(value, out=value)
+    return value
 
 
 def _chunks(rows: Rows, dimension: int) -> Iterator[_Chunk]:
-    """Cut the rows into chunks of about 2^18 entries, or one row if that is longer."""
+    """Cut the rows into chunks of about 2^14 entries, or one row if that is longer."""
     if not isinstance(rows, np.ndarray) and not _is_sparse(rows):
         raise AgentError(
             f"expected rows as a numpy array or a scipy csr_array, got {type(rows).__name__}"

@@ -31,6 +31,9 @@ from mesh_fl.state import first_digest
 Noise = Literal["one draw", "shares"]
 Status = Literal["finished", "exhausted"]
 
+LARGE_BLOCK = 1 << 23
+"""Bytes: never written to, so no memory is taken."""
+
 DRAWS = 1000
 """How often a cohort is drawn anew until enough clients are there."""
 
@@ -194,6 +197,9 @@ def simulate(
         conduct=conduct,
         sums=sums or LocalSums(agent, dealt),
     )
+    # The C library hands large blocks back after each round, only to fetch them again page by page,
+    # a third of the time of a round; once a larger one was freed it keeps them (mallopt(3)).
+    np.empty(LARGE_BLOCK, dtype=np.uint8)
     status = run.train(on_round)
     return Simulated(
         state=run.state,

@@ -193,7 +193,7 @@ def test_a_rows_length_is_the_same_to_the_last_bit_however_it_is_stored() -> Non
 
     def lengths(stored: Rows) -> NDArray[np.float64]:
         (chunk,) = clipping._chunks(stored, 300)
-        return chunk.per_row(chunk.value**2)
+        return chunk.squared(chunk.value)
 
     assert np.array_equal(lengths(rows), lengths(csr_array(rows)))
     assert np.array_equal(lengths(rows)[7:8], lengths(rows[7:8]))
