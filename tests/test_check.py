@@ -132,6 +132,17 @@ def test_a_row_per_client_is_not_held_to_laws_of_records() -> None:
 
 
 @pytest.mark.usefixtures("one_process")
+def test_few_clients_that_drown_in_noise_are_no_breach() -> None:
+    def closeness(agent: Agent, state: State, data: Data) -> float:
+        return -float(agent.predict(state, data).astype(float).mean())
+
+    data = {"x": np.random.default_rng(0).normal((1, -2, 3), 0.1, (400, 3))}
+    report = check_agent(Delta(), data, quality=closeness, epsilon=0.1)
+    assert report.passed, str(report)
+    assert outcomes(report)["learns at modest epsilon"] == "not checked"
+
+
+@pytest.mark.usefixtures("one_process")
 def test_what_cannot_be_measured_is_not_passed() -> None:
     report = check_agent(Delta(), {"x": np.eye(9, 3)})
     assert outcomes(report)["learns without noise"] == "not checked"
