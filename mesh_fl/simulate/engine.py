@@ -330,13 +330,21 @@ class _Run:
             shares += discrete_gaussian(release.share, release.dimension, self._sources[client])
         return shares
 
+    def _move(self, state: State) -> None:
+        if _shapes(state) != _shapes(self.state):
+            raise AgentError(
+                f"server: agent {type(self.agent).__name__} failed in apply: expected a model of "
+                f"{_shapes(self.state)}, got {_shapes(state)}"
+            )
+        self.state = state
+
     def _take(self, kind: Kind, total: NDArray[np.float64]) -> Mapping[str, float]:
         """Have the agent learn from a total, or read it."""
         stage = "apply" if kind == "train" else "score"
         try:
             if kind == "train":
                 blocks = unpack(self.agent.layout(self.state), total)
-                self.state = self.agent.apply(self.state, blocks)
+                self._move(self.agent.apply(self.state, blocks))
                 return {}
             return self.agent.score(unpack(self.agent.measure_layout(), total))
         except MeshError:
@@ -346,6 +354,10 @@ class _Run:
                 f"server: agent {type(self.agent).__name__} failed in {stage}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+def _shapes(state: State) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(block) for name, block in state.items()}
 
 
 def _refuse_misfit(agent: Agent, plan: Plan, shards: Shards, cohort: int | None) -> None:

@@ -75,6 +75,7 @@ class Trial:
             rounds=workload.rounds,
             measures=0,
             survivors=setting.enough,
+            spares=setting.spares,
             colluders=int(setting.asked * COLLUDERS),
             epsilon=setting.epsilon,
         )

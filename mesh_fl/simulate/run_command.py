@@ -36,8 +36,8 @@ def run_command(
     split: Annotated[
         str | None,
         typer.Option(
-            help="random, dirichlet:0.5 (label skew), column:NAME, time:NAME or power-law:1.5 "
-            "(sizes). The public set's if left out."
+            help="random, dirichlet:0.5 (label skew), column:NAME, time:NAME (of the "
+            "agent's arrays) or power-law:1.5 (sizes). The public set's if left out."
         ),
     ] = None,
     cohort: Annotated[
@@ -47,6 +47,9 @@ def run_command(
         int | None,
         typer.Option(help="Answers that suffice. 9 in 10 of those expected if left out.", min=2),
     ] = None,
+    spares: Annotated[
+        int, typer.Option(help="Attempts that may come to nothing within the budget.", min=0)
+    ] = 2,
     dropout: Annotated[float, typer.Option(help="Chance to fall silent when asked.")] = 0.0,
     absent: Annotated[float, typer.Option(help="Chance to be away in a round.")] = 0.0,
     median_s: Annotated[
@@ -105,6 +108,7 @@ def run_command(
         split=split,
         cohort=cohort,
         survivors=survivors,
+        spares=spares,
         conduct=Conduct(
             absent=absent, dropout=dropout, median_s=median_s, spread=spread, timeout_s=timeout_s
         ),

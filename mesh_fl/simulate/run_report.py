@@ -10,12 +10,19 @@ import typer
 
 from mesh_fl.agent import State
 from mesh_fl.errors import ConfigError
+from mesh_fl.privacy.plan import LARGE
 from mesh_fl.simulate.arguments import blamed_on
 from mesh_fl.simulate.run import Ended, Trial
 from mesh_fl.simulate.setting import Setting
 from mesh_fl.simulate.workloads import Wanted, find
 from mesh_fl.state import dump_state
 from mesh_fl.terminal import show_json, show_table
+
+EXHAUSTED = (
+    "exhausted: attempts that came to nothing used up the spare ones, and the last model stands; "
+    f"in cohorts of up to {LARGE} one silent client spoils an attempt: plan for more --spares, "
+    "or for more clients"
+)
 
 
 def run_once(wanted: Wanted, setting: Setting, output: Path | None, as_json: bool) -> None:
@@ -101,6 +108,8 @@ def _show(found: Mapping[str, object], trial: Trial, ended: Ended, notes: Sequen
         "seed": str(setting.seed),
     }
     show_table(title, ["figure", "value"], list(rows.items()))
+    if ended.status == "exhausted":
+        print(EXHAUSTED)  # noqa: T201
     for line in (f"digest {ended.digest}", *notes):
         print(line)  # noqa: T201
 

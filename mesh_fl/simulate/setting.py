@@ -31,6 +31,8 @@ class Setting:
         Clients drawn for each round; everybody when left out.
     survivors : int, optional
         Clients whose answers suffice; nine in ten of those expected when left out.
+    spares : int
+        Attempts that may come to nothing before the budget is spent.
     conduct : Conduct
         Who is away, falls silent, is late.
     encrypted : bool
@@ -56,6 +58,7 @@ class Setting:
     split: str | None = None
     cohort: int | None = None
     survivors: int | None = None
+    spares: int = 2
     conduct: Conduct = field(default_factory=Conduct)
     encrypted: bool = False
     engine: Engine = "local"

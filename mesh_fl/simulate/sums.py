@@ -165,6 +165,8 @@ def rows_of(agent: Agent, kind: Kind, state: State, data: Data, expected: int) -
         If there are not as many as expected.
     """
     rows = agent.contribute(state, data) if kind == "train" else agent.measure(state, data)
+    if not hasattr(rows, "shape"):
+        raise AgentError(f"expected an array of rows, got a {type(rows).__name__}")
     if rows.shape[0] != expected:
         raise AgentError(f"expected {expected} rows, got {rows.shape[0]}: try `mesh-sim check`")
     return rows

@@ -1,6 +1,6 @@
 """Which engines there are, and what a reader has to know of each."""
 
-import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,22 +43,26 @@ class Engine:
     own_environment: bool = False
     note: str = ""
 
-    def command(self, environments: Path) -> list[str]:
-        """Return how to start it; this may install it first."""
+    def command(self, environments: Path, scratch: Path) -> list[str]:
+        """Return how to start it; this may install it first, and copies its files to `scratch`.
+
+        NVFLARE takes no file that is a link to another folder.
+        """
         stem = self.script.removesuffix(".py")
-        python = interpreter(stem, environments) if self.own_environment else Path(sys.executable)
-        is_file = stem != self.script
-        return (
-            [str(python), str(HERE / self.script)] if is_file else [str(python), "-m", self.script]
-        )
+        if not self.own_environment:
+            is_file = stem != self.script
+            return [sys.executable, *([self.script] if is_file else ["-m", self.script])]
+        for file in HERE.glob("*.py"):
+            shutil.copy(file, scratch)
+        return [str(interpreter(stem, environments)), str(scratch / self.script)]
 
     def environment(self, scratch: Path) -> dict[str, str]:
         """Return the variables under which it writes to `scratch` only, one thread a process."""
-        path = [str(HERE)] if self.own_environment else [str(HERE.parents[1])]
+        path = scratch if self.own_environment else HERE.parents[1]
         return {
             "HOME": str(scratch),
             "TMPDIR": str(scratch),
-            "PYTHONPATH": os.pathsep.join(path),
+            "PYTHONPATH": str(path),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",

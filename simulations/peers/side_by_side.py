@@ -107,9 +107,9 @@ def run_one(engine: Engine, task: Task, repeat: int, environments: Path) -> Run:
         If it cannot be installed, fails, or was given other data than we have.
     """
     task = replace(task, rounds=task.rounds or engine.rounds)
-    command = engine.command(environments)
     with tempfile.TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
+        command = engine.command(environments, scratch)
         asked, told = scratch / "task.json", scratch / "outcome.json"
         asked.write_text(json.dumps(asdict(task)))
         usage = measured(

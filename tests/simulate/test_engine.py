@@ -268,6 +268,22 @@ class TestErrors:
         with pytest.raises(AgentError, match=r"ash: .*contribute: expected 40 rows, got 39"):
             simulate(Lazy(), PLAN, SHARDS)
 
+    def test_a_model_that_changes_its_form_is_refused_at_once(self) -> None:
+        class Forgetful(Centre):
+            def apply(self, state: State, total: Total) -> State:
+                return {"centre": state["centre"]}
+
+        with pytest.raises(AgentError, match="failed in apply: expected a model of"):
+            simulate(Forgetful(), PLAN, SHARDS)
+
+    def test_what_is_no_array_is_said_to_be_none(self) -> None:
+        class Listing(Centre):
+            def contribute(self, state: State, data: Data) -> Rows:
+                return super().contribute(state, data).tolist()
+
+        with pytest.raises(AgentError, match=r"ash: .*expected an array of rows, got a list"):
+            simulate(Listing(), PLAN, SHARDS)
+
     def test_the_stage_is_named(self) -> None:
         class Stuck(Centre):
             def apply(self, state: State, total: Total) -> State:

@@ -122,7 +122,7 @@ def read_rows(path: Path) -> list[Row]:
         If there is no such file, or it holds something else.
     """
     try:
-        return TypeAdapter(list[Row]).validate_json(path.read_bytes())
+        rows = TypeAdapter(list[Row]).validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except ValidationError as error:
@@ -131,3 +131,6 @@ def read_rows(path: Path) -> list[Row]:
         raise DataError(
             f"{path}: expected rows of `mesh-sim benchmark --output`; {where}: {first['msg']}"
         ) from None
+    if not rows:
+        raise DataError(f"{path}: expected rows of `mesh-sim benchmark --output`, found none")
+    return rows
