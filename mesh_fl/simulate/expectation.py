@@ -15,7 +15,7 @@ from mesh_fl.simulate.arguments import blamed_on
 from mesh_fl.simulate.comparison import Comparison
 from mesh_fl.simulate.shards import Shards
 from mesh_fl.simulate.statistics import FEWEST_SEEDS
-from mesh_fl.simulate.trial import TEST_SHARE, Crowd, Federated, References
+from mesh_fl.simulate.trial import Crowd, Federated, References
 from mesh_fl.simulate.workloads import Material, Wanted, find, names_public_set
 
 MOST_RECORDS = 200_000
@@ -198,7 +198,7 @@ class Planned(Crowd):
             If there are too few.
         """
         workload, total = material.workload, sum(sizes)
-        most = workload.records - max(1, int(TEST_SHARE * workload.records))
+        most = workload.records - workload.held_out
         if total > most:
             raise DataError(
                 f"{len(sizes)} members would have {total} records, {workload.dataset} serves "

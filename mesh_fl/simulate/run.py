@@ -16,7 +16,7 @@ from mesh_fl.simulate.engine import Exact, Round, Simulated, simulate
 from mesh_fl.simulate.network import rehearse
 from mesh_fl.simulate.setting import Setting
 from mesh_fl.simulate.sums import Sums
-from mesh_fl.simulate.trial import COLLUDERS, TEST_SHARE, Crowd
+from mesh_fl.simulate.trial import COLLUDERS, Crowd
 from mesh_fl.simulate.workloads import Material
 
 Tell = Callable[[str], None]
@@ -46,7 +46,7 @@ class Trial:
             If there are too few.
         """
         workload, clients = material.workload, setting.clients
-        left = workload.records - max(1, int(TEST_SHARE * workload.records))
+        left = workload.records - workload.held_out
         records = setting.records or left // clients
         if not records:
             raise DataError(

@@ -59,6 +59,11 @@ class Workload:
         """How many there are."""
         return len(next(iter(self.data.values())))
 
+    @property
+    def held_out(self) -> int:
+        """How many of them models are compared on, and nobody trains on."""
+        return max(1, int(TEST_SHARE * self.records))
+
     def configured(self, caps: Mapping[str, int]) -> Agent:
         """Return the agent as it is configured for clients with these caps."""
         return configure(self.agent, self.config, caps)
@@ -100,7 +105,7 @@ class Crowd:
         """
         random = np.random.default_rng([seed, members, records])
         order = random.permutation(workload.records)
-        held_out = max(1, int(TEST_SHARE * workload.records))
+        held_out = workload.held_out
         if members * records > workload.records - held_out:
             raise DataError(
                 f"{members} x {records} records were asked for, {workload.dataset} has "
