@@ -47,7 +47,7 @@ format: .venv/.ready-for-tests
 .venv/.ready-for-tests: .venv/.ready
 	@echo "setting up .venv for tests (about a minute, once)"
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[demo,torch,plot,benchmark,test]'
+	@$(PIP) --editable '.[demo,torch,text,checkpoints,plot,benchmark,test]'
 	@touch $@
 
 clean:

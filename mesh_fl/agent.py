@@ -7,14 +7,15 @@ so the sensitivity bound is a fact about the pipeline and not about the agent.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from mesh_fl.errors import AgentError
+from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.layout import Layout, unpack
 from mesh_fl.schema import Field, Table
 
@@ -33,6 +34,12 @@ Rows: TypeAlias = "NDArray[np.float64] | csr_array[np.float64]"
 
 Total = Mapping[str, NDArray[np.float64]]
 """The noised sum of all clipped rows, cut into named blocks."""
+
+Files = Mapping[str, Path]
+"""A member's own reference files by the names that an agent knows them by."""
+
+Answering = Callable[[State, Table], Sequence[BaseModel]]
+"""Answers for each record of a table with a model, as `Agent.answer` does."""
 
 
 class Prediction(BaseModel):
@@ -59,10 +66,14 @@ class Agent(ABC):
         L2 bound of the rows of `measure`.
     endpoint : str, optional
         Path that `mesh-client start` serves answers at; /agents/NAME when None.
+    answers_untrained : bool
+        Whether `init` already holds public knowledge that is worth serving before any training;
+        then every field of the configuration has a default.
     """
 
     unit: ClassVar[Literal["record", "client"]] = "record"
     endpoint: ClassVar[str | None] = None
+    answers_untrained: ClassVar[bool] = False
     clip: float
     measure_clip: float = 1.0
 
@@ -137,3 +148,20 @@ class Agent(ABC):
         """Answer for each record of a table in words that people act on."""
         predictions = self.predict(state, self.prepare(table))
         return [Prediction(prediction=value) for value in predictions.tolist()]
+
+    def answering(self, files: Files) -> Answering:
+        """Return `answer` with a member's own reference files at hand; by default it takes none.
+
+        They are public knowledge that answers cite, such as catalogues; nothing is learned from
+        them. They are read here, once, and not for each answer.
+
+        Raises
+        ------
+        ConfigError
+            If a file is none that the agent knows, is missing or cannot be read.
+        """
+        if files:
+            raise ConfigError(
+                f"{type(self).__name__} takes no reference files, found {', '.join(files)}"
+            )
+        return self.answer

@@ -4,6 +4,7 @@ A `Field` is public configuration. Its bounds and levels are declared by people,
 private data, so reading a table costs no privacy budget.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -30,8 +31,9 @@ class Field(BaseModel):
     ----------
     name : str
         Canonical name, the same at every member.
-    kind : {"number", "flag", "category", "text"}
-        What a value is. A flag is read as 0 or 1, a category as one of `levels`.
+    kind : {"number", "flag", "category", "text", "document"}
+        What a value is. A flag is read as 0 or 1, a category as one of `levels`. A document is a
+        JSON object or array, or one written as text; its value is the text.
     low, high : float, optional
         Bounds of a number; a value outside is an error.
     levels : tuple of str
@@ -45,7 +47,7 @@ class Field(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
-    kind: Literal["number", "flag", "category", "text"]
+    kind: Literal["number", "flag", "category", "text", "document"]
     low: float | None = None
     high: float | None = None
     levels: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ class Field(BaseModel):
         DataError
             With the field, what it expects, and the value found.
         """
-        text = self._text(value)
+        text = self._text(self._written(value) if self.kind == "document" else value)
         if text == "":
             return self._missing()
         match self.kind:
@@ -92,7 +94,7 @@ class Field(BaseModel):
                 return self._flag(text)
             case "category":
                 return self._level(text)
-            case "text":
+            case "text" | "document":
                 return text
 
     def expects(self) -> str:
@@ -108,6 +110,8 @@ class Field(BaseModel):
                 return "one of " + ", ".join(self.levels)
             case "text":
                 return "text"
+            case "document":
+                return "a JSON object or array"
 
     def _text(self, value: object) -> str:
         if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
@@ -123,10 +127,21 @@ class Field(BaseModel):
             ) from None
         return text
 
+    def _written(self, value: object) -> object:
+        """Write a JSON object or array as text."""
+        if not isinstance(value, dict | list):
+            return value
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        except (RecursionError, ValueError):
+            raise DataError(
+                f"{self.name}: expected {self.expects()}, found one nested too deeply"
+            ) from None
+
     def _missing(self) -> Value:
         if not self.optional:
             raise DataError(f"{self.name}: expected {self.expects()}, found nothing")
-        return "" if self.kind in ("category", "text") else math.nan
+        return math.nan if self.kind in ("number", "flag") else ""
 
     def _refuse(self, value: object) -> DataError:
         found = repr(value[:80]) if isinstance(value, str) else f"a {type(value).__name__}"

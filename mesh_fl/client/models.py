@@ -1,17 +1,22 @@
 """The newest model of each agent, adapted to this member's data, swapped in whole."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from mesh_fl.agent import Agent, State
+from mesh_fl.agent import Agent, Answering, Files, State
 from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
+from mesh_fl.registry import build
+from mesh_fl.schema import Table
 from mesh_fl.seat import Seat
 
 _log = logging.getLogger(__name__)
+
+PUBLIC = "public"
+"""Version of a model that no training has touched: what everybody knows."""
 
 
 class ModelCard(BaseModel):
@@ -44,11 +49,25 @@ class ModelCard(BaseModel):
 
 @dataclass(frozen=True)
 class Served:
-    """A model as it is served: never changed, only replaced."""
+    """A model as it is served: never changed, only replaced.
+
+    Parameters
+    ----------
+    agent : Agent
+    state : State
+    card : ModelCard
+    answering : callable, optional
+        The agent's way to answer with this member's reference files; `Agent.answer` when None.
+    """
 
     agent: Agent
     state: State
     card: ModelCard
+    answering: Answering | None = None
+
+    def answer(self, table: Table) -> Sequence[BaseModel]:
+        """Answer for each record of a table."""
+        return (self.answering or self.agent.answer)(self.state, table)
 
 
 class Models:
@@ -58,12 +77,20 @@ class Models:
     ----------
     on_change : callable
         Told of each new model.
+    files : mapping
+        Each agent's reference files.
     """
 
-    def __init__(self, on_change: Callable[[ModelCard], None] = lambda card: None) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[ModelCard], None] = lambda card: None,
+        files: Mapping[str, Files] | None = None,
+    ) -> None:
         self._served: dict[str, Served] = {}
         self._digests: dict[str, str] = {}
         self._on_change = on_change
+        self._files = files or {}
+        self._answering: dict[str, tuple[Agent, Answering]] = {}
 
     def served(self) -> Mapping[str, Served]:
         """Return the served models by agent."""
@@ -100,9 +127,42 @@ class Models:
             adapted=adapted,
             epsilon=seat.plan.epsilon,
         )
-        self._served[seat.plan.agent] = Served(seat.agent, state, card)
         self._digests[seat.plan.agent] = seat.digest
+        self._serve(seat.agent, state, card)
+
+    def take_public(self, name: str) -> None:
+        """Serve what everybody knows, where an agent has such a model and no trained one is here.
+
+        Raises
+        ------
+        MeshError
+            If the agent cannot be built, or a reference file cannot be read.
+        """
+        agent = build(name, {})
+        self._answering_of(name, agent)
+        if name in self._served:
+            return
+        card = ModelCard(
+            agent=name, training="", version=PUBLIC, round=0, rounds=0, adapted=False, epsilon=0.0
+        )
+        self._serve(agent, agent.init(), card)
+
+    def _serve(self, agent: Agent, state: State, card: ModelCard) -> None:
+        try:
+            answering = self._answering_of(card.agent, agent)
+        except MeshError as error:
+            _log.warning("%s answers without its reference files: %s", card.agent, error)
+            answering = agent.answer
+        self._served[card.agent] = Served(agent, state, card, answering)
         self._on_change(card)
+
+    def _answering_of(self, name: str, agent: Agent) -> Answering:
+        """Read the reference files once for each configuration."""
+        known = self._answering.get(name)
+        if known is None or known[0] != agent:
+            known = agent, agent.answering(self._files.get(name, {}))
+            self._answering[name] = known
+        return known[1]
 
     def resume(self, member: Member) -> None:
         """Serve what was served before this process was started, oldest training first."""

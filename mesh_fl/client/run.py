@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from mesh_fl.client.app import make_app
 from mesh_fl.client.home import Home
 from mesh_fl.client.member import open_member
-from mesh_fl.client.models import ModelCard, Models
+from mesh_fl.client.models import PUBLIC, ModelCard, Models
 from mesh_fl.client.pace import paced
 from mesh_fl.client.serve import make_api
 from mesh_fl.client.supernode import serve_node
@@ -59,8 +59,13 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         member = open_member(home)
         if not settings.agents:
             raise ConfigError("client.toml opts into no agent: add [agents.NAME] with its table")
-        models = Models(lambda card: _told_model(narrator, card))
+        agents = {name: agent_class(name) for name in settings.agents}
+        files = {name: choice.files for name, choice in settings.agents.items()}
+        models = Models(lambda card: _told_model(narrator, card), files)
         models.resume(member)
+        for name, cls in agents.items():
+            if cls.answers_untrained:
+                models.take_public(name)
         member.on_model = models.take
         member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
         connection = ["connecting"]
@@ -79,7 +84,6 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
                 epsilon_spent=member.ledger.most_spent,
             )
 
-        agents = {name: agent_class(name) for name in settings.agents}
         api = make_api(agents, models, health, settings.serve.host)
         with LocalServer(api, settings.serve.host, settings.serve.port) as local:
             narrator.say(f"answers at {local.address}/docs", kind="serving", address=local.address)
@@ -111,6 +115,9 @@ def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToSer
 
 
 def _told_model(narrator: Narrator, card: ModelCard) -> None:
+    if card.version == PUBLIC:
+        narrator.say(f"serving {card.agent} from public knowledge until a training", kind="model")
+        return
     adapted = "adapted to our own data" if card.adapted else "not adapted"
     narrator.progress(
         f"serving {card.agent} {card.version}, {adapted}",

@@ -81,7 +81,7 @@ def answer(served: Served, body: Mapping[str, object]) -> dict[str, object]:
     table = _table(fields, bodies, named=batch is not None)
     answers = [
         {**_echo(one, fields), **each.model_dump(mode="json")}
-        for one, each in zip(bodies, served.agent.answer(served.state, table), strict=True)
+        for one, each in zip(bodies, served.answer(table), strict=True)
     ]
     model = served.card.model_dump(mode="json")
     return {**answers[0], "model": model} if batch is None else {"answers": answers, "model": model}
@@ -186,6 +186,7 @@ def _field_schema(field: Field) -> dict[str, object]:
         "flag": {"type": "boolean"},
         "category": {"type": "string", "enum": list(field.levels)},
         "text": {"type": "string"},
+        "document": {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]},
     }
     told = {key: value for key, value in kinds[field.kind].items() if value is not None}
     return {**told, "description": field.description or field.expects()}

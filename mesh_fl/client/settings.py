@@ -34,9 +34,18 @@ class PrivacySettings(Settings):
 
 
 class AgentChoice(Settings):
-    """An agent that this member opts into, and the table that it may read."""
+    """An agent that this member opts into.
+
+    Parameters
+    ----------
+    table : str
+        The table that it may read.
+    files : mapping
+        Public reference files that its answers cite, by the names that the agent knows them by.
+    """
 
     table: str
+    files: Mapping[str, ConfigPath] = {}
 
 
 class ServeSettings(Settings):

@@ -45,6 +45,9 @@ class Workload:
         A figure of the agent's `evaluate`.
     rounds : int
         Of a training.
+    test : Data, optional
+        Records that models are compared on and nobody trains on, such as the latest ones; a fifth
+        of all, drawn anew in each trial, when left out.
     """
 
     dataset: str
@@ -53,6 +56,7 @@ class Workload:
     data: Data
     metric: Metric
     rounds: int = 16
+    test: Data | None = None
 
     @property
     def records(self) -> int:
@@ -61,7 +65,9 @@ class Workload:
 
     @property
     def held_out(self) -> int:
-        """How many of them models are compared on, and nobody trains on."""
+        """How many of them a trial keeps for comparing."""
+        if self.test is not None:
+            return 0
         return max(1, int(TEST_SHARE * self.records))
 
     def configured(self, caps: Mapping[str, int]) -> Agent:
@@ -112,9 +118,10 @@ class Crowd:
                 f"{workload.records - held_out} beside the {held_out} that models are compared on: "
                 "ask for fewer members or records, or bring more data"
             )
-        test = {key: values[order[:held_out]] for key, values in workload.data.items()}
+        drawn = {key: values[order[:held_out]] for key, values in workload.data.items()}
         rest = {key: values[order[held_out:]] for key, values in workload.data.items()}
         parts = deal(rest, members, records, random)
+        test = drawn if workload.test is None else workload.test
         return cls(workload, Shards.deal(rest, parts), test, seed)
 
     @cached_property

@@ -1,0 +1,156 @@
+"""What was encoded once is read from disk: vectors under a hash of the model and the text.
+
+The file lies in `MESH_CACHE` or else in the user's cache folder, with mode 0600: a vector tells
+much of its text. MESH_CACHE=off keeps nothing.
+"""
+
+import hashlib
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from mesh_fl.text.encoder import Encoder, Vectors
+
+_log = logging.getLogger(__name__)
+
+VARIABLE = "MESH_CACHE"
+FILE = "vectors.sqlite"
+MOST_VECTORS = 500_000
+"""So many are kept, 1.6 kB each; beyond that the oldest tenth goes."""
+
+BUSY_S = 10.0
+ASKED_AT_ONCE = 500
+
+
+class VectorCache:
+    """Vectors by key, in one SQLite file that processes may share.
+
+    A file that cannot be used is no error: then nothing is remembered, and the log says so.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it does not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._database = _opened(path)
+
+    def read(self, keys: Iterable[bytes], dimension: int) -> Mapping[bytes, Vectors]:
+        """Return the vectors that are known."""
+        wanted = list(dict.fromkeys(keys))
+        found: dict[bytes, Vectors] = {}
+        try:
+            for start in range(0, len(wanted), ASKED_AT_ONCE):
+                found |= self._some(wanted[start : start + ASKED_AT_ONCE], dimension)
+        except sqlite3.Error as error:
+            self._give_up(error)
+        return found
+
+    def write(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Remember vectors."""
+        if self._database is None or not vectors:
+            return
+        rows = [(key, value.astype("<f4").tobytes()) for key, value in vectors.items()]
+        try:
+            with self._lock, self._database:
+                self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+                self._forget_oldest()
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _some(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, Vectors]:
+        if self._database is None:
+            return {}
+        marks = ",".join("?" * len(keys))
+        question = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608  # marks only
+        with self._lock:
+            rows = self._database.execute(question, list(keys)).fetchall()
+        return {
+            key: np.frombuffer(value, dtype="<f4")
+            for key, value in rows
+            if len(value) == 4 * dimension
+        }
+
+    def _forget_oldest(self) -> None:
+        if self._database is None:
+            return
+        (kept,) = self._database.execute("SELECT max(rowid) - min(rowid) FROM vectors").fetchone()
+        if (kept or 0) >= MOST_VECTORS:
+            oldest = "SELECT min(rowid) + ? FROM vectors"
+            self._database.execute(
+                f"DELETE FROM vectors WHERE rowid < ({oldest})",  # noqa: S608  # a constant
+                (MOST_VECTORS // 10,),
+            )
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        _log.warning("vectors are no longer kept on disk: %s", error)
+        self._database = None
+
+
+class Remembering(Encoder):
+    """An encoder that reads what it knows from a cache.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Encodes the rest.
+    cache : VectorCache, optional
+    """
+
+    def __init__(self, encoder: Encoder, cache: VectorCache | None) -> None:
+        self.name = encoder.name
+        self.dimension = encoder.dimension
+        self._encoder = encoder
+        self._cache = cache
+
+    def _rows(self, texts: Sequence[str]) -> Vectors:
+        if self._cache is None:
+            return self._encoder._rows(texts)
+        keys = [key_of(self.name, text) for text in texts]
+        known = self._cache.read(keys, self.dimension)
+        unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        fresh = dict(zip(unknown, self._encoder._rows(list(unknown.values())), strict=True))
+        self._cache.write(fresh)
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, key in zip(rows, keys, strict=True):
+            row[:] = known[key] if key in known else fresh[key]
+        return rows
+
+    def _encode_one(self, text: str) -> Vectors:
+        vector: Vectors = self._rows([text])[0]
+        return vector
+
+
+def key_of(model: str, text: str) -> bytes:
+    """Return the key of a text's vector: BLAKE2b of the model's name and the text."""
+    return hashlib.blake2b(f"{model}\0{text}".encode(), digest_size=20).digest()
+
+
+def open_cache() -> VectorCache | None:
+    """Open the cache where it belongs; None where the user wants none."""
+    setting = os.environ.get(VARIABLE, "")
+    if setting == "off":
+        return None
+    return VectorCache((Path(setting) if setting else user_cache_path("mesh_fl")) / FILE)
+
+
+def _opened(path: Path) -> sqlite3.Connection | None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        database = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB UNIQUE, vector BLOB)")
+    except (OSError, sqlite3.Error) as error:
+        _log.warning("%s cannot be used, vectors are not kept on disk: %s", path, error)
+        return None
+    return database
