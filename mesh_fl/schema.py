@@ -179,8 +179,15 @@ def _bound(value: float | None) -> str:
 
 
 def column_of(field: Field, values: Sequence[Value]) -> NDArray[np.generic]:
-    """Make one column of parsed values: floats for numbers and flags, text for the rest."""
-    return np.array(values, dtype=np.float64 if field.kind in ("number", "flag") else np.str_)
+    """Make one column of parsed values: floats, levels as fixed-width text, any text as objects."""
+    match field.kind:
+        case "number" | "flag":
+            return np.array(values, dtype=np.float64)
+        case "category":
+            return np.array(values, dtype=np.str_)
+        case "text" | "document":
+            # Text of fixed width would give every value the width of the longest.
+            return np.array(values, dtype=np.object_)
 
 
 def table_of(fields: tuple[Field, ...], records: list[Mapping[str, Value]]) -> Table:

@@ -1,3 +1,4 @@
+import json
 import math
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ HOURS = Field(name="hours", kind="number", low=-2, high=24)
 ANY = Field(name="amount", kind="number")
 PAID = Field(name="paid", kind="flag")
 TERM = Field(name="term", kind="category", levels=("month", "year"))
+DOCUMENT = Field(name="bundle", kind="document", optional=True)
 NOTE = Field(name="note", kind="text")
 
 
@@ -134,4 +136,35 @@ def test_columns_have_the_kind_of_their_field() -> None:
     assert table["hours"].tolist() == [1.0, 2.0]
     assert table["term"].tolist() == ["year", ""]
     assert column_of(PAID, []).shape == (0,)
-    assert table_of((NOTE,), [])["note"].dtype.kind == "U"
+    assert table_of((NOTE,), [])["note"].dtype.kind == "O"
+
+
+def test_one_long_text_makes_no_other_value_longer() -> None:
+    notes = column_of(NOTE, ["short", "x" * 1_000_000, ""])
+    assert notes.nbytes < 1000
+    assert notes.tolist() == ["short", "x" * 1_000_000, ""]
+
+
+@pytest.mark.parametrize("value", [{"a": [1, "é"]}, [], '{"a":1}', " [1] "])
+def test_a_document_is_json_or_json_as_text(value: object) -> None:
+    text = DOCUMENT.parse(value)
+    assert isinstance(text, str)
+    assert json.loads(text) == (json.loads(value) if isinstance(value, str) else value)
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_document_is_the_empty_text(value: object) -> None:
+    assert DOCUMENT.parse(value) == ""
+
+
+def test_a_document_nested_too_deeply_is_refused() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(DataError, match="nested too deeply"):
+        DOCUMENT.parse(deep)
+
+
+def test_a_text_is_no_document() -> None:
+    with pytest.raises(DataError, match="expected text, found a dict"):
+        NOTE.parse({"a": 1})

