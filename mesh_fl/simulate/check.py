@@ -10,7 +10,9 @@ from rich.text import Text
 from mesh_fl.agent import Data
 from mesh_fl.check import Report, check_agent
 from mesh_fl.errors import DataError
-from mesh_fl.registry import agent_class, build
+from mesh_fl.laws.variation import count
+from mesh_fl.planning import configure
+from mesh_fl.registry import agent_class
 from mesh_fl.simulate.arguments import blamed_on, is_table, look_here, read_arrays, read_config
 from mesh_fl.terminal import show_json
 
@@ -39,8 +41,9 @@ def check_by_name(name: str, config: str | None, data: Path | None, rounds: int)
     """
     look_here()
     with blamed_on(name):
-        agent = build(name, read_config(config))
         found = read_arrays(data) if data else _example(name)
+        # As a plan would: an agent that asks how many records there are is told.
+        agent = configure(name, read_config(config), {"checked": count(found)})
         table = found if is_table(agent, found) else None
         prepared = found if table is None else agent.prepare(table)
     return check_agent(agent, prepared, table=table, rounds=rounds)

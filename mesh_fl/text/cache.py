@@ -73,6 +73,11 @@ class VectorCache:
             except sqlite3.Error as error:
                 self._give_up(error)
 
+    def close(self) -> None:
+        """Let go of the file; from now on nothing is known."""
+        with self._lock:
+            self._end()
+
     def _rows_of(self, keys: Sequence[bytes]) -> list[tuple[bytes, object]]:
         marks = ",".join("?" * len(keys))
         question = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608  # marks only
@@ -87,6 +92,9 @@ class VectorCache:
 
     def _give_up(self, error: sqlite3.Error) -> None:
         _log.warning("vectors are no longer kept on disk: %s", error)
+        self._end()
+
+    def _end(self) -> None:
         if self._database is not None:
             self._database.close()
         self._database = None
@@ -151,7 +159,8 @@ def _vector(value: object, dimension: int) -> Vectors | None:
     if not isinstance(value, bytes) or len(value) != 4 * dimension:
         return None
     vector = np.frombuffer(value, dtype="<f4")
-    return vector if abs(float(vector @ vector) - 1) < LENGTH_TOLERANCE else None
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    return vector if abs(length - 1) < LENGTH_TOLERANCE else None
 
 
 def _forget_oldest(database: sqlite3.Connection) -> None:

@@ -122,29 +122,35 @@ class Phraser:
         """
         if not 1 <= most_words <= MOST_WORDS:
             raise DataError(f"most_words: expected 1 to {MOST_WORDS}, found {most_words}")
-        pieces = self._continued(_pieces(self._tokenizer, prompt), PIECES_A_WORD * most_words)
-        words = self._tokenizer.decode(pieces, skip_special_tokens=True).split()
+        words = self._continued(_pieces(self._tokenizer, prompt), most_words)
         return " ".join(words[:most_words])
 
-    def _continued(self, prompt: list[int], most: int) -> list[int]:
-        """Decode greedily, by hand: `generate` would heed settings and code of the folder."""
+    def _continued(self, prompt: list[int], most_words: int) -> list[str]:
+        """Decode greedily, by hand: `generate` would heed settings and code of the folder.
+
+        It ends with the piece that shows that the last wanted word is whole.
+        """
         import torch
 
         config = self._model.config
-        said = [int(config.decoder_start_token_id)]
-        known = None
+        last, known = int(config.decoder_start_token_id), None
+        said: list[int] = []
+        words: list[str] = []
         with torch.inference_mode():
             read = self._model.get_encoder()(input_ids=torch.tensor([prompt]))
-            while len(said) <= most and (len(said) == 1 or said[-1] != config.eos_token_id):
+            while len(said) < PIECES_A_WORD * most_words and len(words) <= most_words:
                 output = self._model(
                     encoder_outputs=read,
-                    decoder_input_ids=torch.tensor([said[-1:]]),
+                    decoder_input_ids=torch.tensor([[last]]),
                     past_key_values=known,
                     use_cache=True,
                 )
-                known = output.past_key_values
-                said.append(int(output.logits[0, -1].argmax()))
-        return said[1:]
+                last, known = int(output.logits[0, -1].argmax()), output.past_key_values
+                if last == config.eos_token_id:
+                    break
+                said.append(last)
+                words = self._tokenizer.decode(said, skip_special_tokens=True).split()
+        return words
 
 
 def load_classifier(folder: Path) -> Classifier:

@@ -33,8 +33,9 @@ _HEADING = re.compile(r" {0,3}#{1,6}(?:\s++|$)(.*)")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-+) *")
 _RULE = re.compile(r" {0,3}([-*_])(?: *\1){2,} *")
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
+_BULLETS = "-*+•‣◦·\N{EN DASH}\N{EM DASH}"
 _ITEM = re.compile(
-    r"[ \t]*(?:[-*+•‣◦–—·]|\(?[0-9]{1,3}[.)]|\(?[A-Za-z][.)]|\((?:[ivx]{1,5}|[0-9A-Za-z])\))[ \t]++(?=\S)"
+    rf"[ \t]*(?:[{_BULLETS}]|\(?[0-9]{{1,3}}[.)]|\(?[A-Za-z][.)]|\([ivx]{{1,5}}\))[ \t]++(?=\S)"
 )
 _CLAUSE = re.compile(r"[ \t]*(?:§ ?|[A-Z]\.)?[0-9]{1,3}(?:\.[0-9]{1,3}){1,6}\.?[ \t:)]++(?=\S)")
 _DIVIDER = re.compile(r"[\s|:+=-]+")

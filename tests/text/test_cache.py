@@ -1,8 +1,10 @@
+import itertools
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +49,10 @@ def fresh_rows() -> Vectors:
 
 
 def encoded(path: Path, texts: Sequence[str] = TEXTS) -> tuple[Vectors, list[str]]:
-    encoder = Counting()
-    return Remembering(encoder, VectorCache(path)).encode(texts), encoder.asked
+    encoder, cache = Counting(), VectorCache(path)
+    rows = Remembering(encoder, cache).encode(texts)
+    cache.close()
+    return rows, encoder.asked
 
 
 def rows_of(path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -88,25 +92,23 @@ def test_models_do_not_share_vectors(path: Path) -> None:
     assert len(list(rows_of(path))) == 2
 
 
-def test_keys() -> None:
-    assert key_of("m", "t").hex() == "fa9330c34df3c1f4cfd9c0dad7d56e2ab2cfa80d"
+def test_a_key_is_blake2b_of_160_bits() -> None:
+    assert key_of("m", "t").hex() == "16b9a81ee2a3a92f992f38d3ed6afa8f550a9807"
     different = [("m", "t"), ("m", "t "), ("m", "T"), ("mt", ""), ("", "m\0t"), ("m", "\0t")]
     assert len({key_of(*pair) for pair in different}) == len(different)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=9), max_size=9))
 def test_a_cache_changes_no_bit(texts: list[str]) -> None:
-    remembering = Remembering(Counting(), VectorCache(Path(":memory:")))
     fresh = Counting().encode(texts)
-    for _ in range(2):
-        assert np.array_equal(remembering.encode(texts), fresh)
-    for text, row in zip(texts, fresh, strict=True):
-        assert np.array_equal(remembering.encode([text])[0], row)
-
-
-@pytest.fixture(autouse=True)
-def _no_file_called_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = VectorCache(Path(folder) / FILE)
+        remembering = Remembering(Counting(), cache)
+        for _ in range(2):
+            assert np.array_equal(remembering.encode(texts), fresh)
+        for text, row in zip(texts, fresh, strict=True):
+            assert np.array_equal(remembering.encode([text])[0], row)
+        cache.close()
 
 
 def test_more_texts_than_are_asked_for_at_once(path: Path) -> None:
@@ -294,6 +296,16 @@ def test_the_oldest_are_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(kept) >= 18
 
 
+def test_a_closed_cache_knows_nothing(path: Path, fresh_rows: Vectors) -> None:
+    cache = VectorCache(path)
+    remembering = Remembering(Counting(), cache)
+    remembering.encode(TEXTS)
+    cache.close()
+    cache.close()
+    assert np.array_equal(remembering.encode(TEXTS), fresh_rows)
+    assert cache.read([key_of("counting", "VPN drops")], 4) == {}
+
+
 def test_threads_share_a_cache(path: Path) -> None:
     remembering = Remembering(Counting(), VectorCache(path))
     texts = [f"ticket {number}" for number in range(40)]
@@ -307,19 +319,26 @@ def test_threads_share_a_cache(path: Path) -> None:
 def test_threads_go_on_when_the_file_fails_under_them(path: Path) -> None:
     cache = VectorCache(path)
     remembering = Remembering(Counting(), cache)
-    started = threading.Barrier(5)
+    started, dropped = threading.Barrier(5), threading.Event()
 
     def encode(start: int) -> bool:
-        texts = [f"ticket {start} {number}" for number in range(30)]
         started.wait()
-        return all(
-            np.array_equal(remembering.encode([text]), Counting().encode([text])) for text in texts
-        )
+        last = same = False
+        for number in itertools.count():
+            last = dropped.is_set()
+            text = f"ticket {start} {number}"
+            same = np.array_equal(remembering.encode([text]), Counting().encode([text]))
+            if last or not same:
+                break
+        return same
 
-    with ThreadPoolExecutor(5) as threads:
+    with ThreadPoolExecutor(4) as threads:
         done = [threads.submit(encode, start) for start in range(4)]
         started.wait()
-        change(path, "DROP TABLE vectors")
+        try:
+            change(path, "DROP TABLE vectors")
+        finally:
+            dropped.set()
         assert all(one.result() for one in done)
     assert cache._database is None
 

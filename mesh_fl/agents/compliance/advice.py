@@ -39,9 +39,7 @@ class Recommendation(Part):
     score: float | None
 
 
-def recommend(
-    controls: Sequence[ControlAssessment], source: str
-) -> tuple[Recommendation, ...]:
+def recommend(controls: Sequence[ControlAssessment], source: str) -> tuple[Recommendation, ...]:
     """Advise on each control that is not satisfied, the most pressing first.
 
     Parameters

@@ -7,18 +7,23 @@ the shipped list of controls, the sentence encoder, and the frameworks that a me
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agent import Agent, Data, Rows, State, Total
+from mesh_fl.agent import Agent, Answering, Data, Files, Rows, State, Total
 from mesh_fl.agents.compliance import records
+from mesh_fl.agents.compliance.answer import ComplianceAnswer
 from mesh_fl.agents.compliance.controls import public_controls
+from mesh_fl.agents.compliance.desk import Desk
 from mesh_fl.agents.compliance.learned import Learned
+from mesh_fl.agents.compliance.library import read_library
 from mesh_fl.agents.compliance.made_up import made_up
 from mesh_fl.agents.compliance.own import own_sums
 from mesh_fl.agents.compliance.places import PLACES, hits, hits_by_query, place_rows
+from mesh_fl.agents.compliance.request import ASKED_FOR, LEARNED_FROM
 from mesh_fl.agents.compliance.rows import sparse_rows
 from mesh_fl.agents.compliance.topics import topic_names
 from mesh_fl.errors import ConfigError
@@ -26,7 +31,7 @@ from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.text.encoder import ENCODERS
 
-__all__ = ["SecurityCompliance"]
+__all__ = ["ComplianceAnswer", "SecurityCompliance"]
 
 BLANKS = 64
 """Cells that no record touches: what noise puts there tells how strong it is everywhere."""
@@ -77,33 +82,8 @@ class SecurityCompliance(Agent):
 
     @property
     def schema(self) -> tuple[Field, ...]:
-        """A line of evidence, all of it optional."""
-        return (
-            Field(
-                name="technique",
-                kind="text",
-                optional=True,
-                description="An ATT&CK technique by id or in words, to find controls for.",
-            ),
-            Field(
-                name="control_ref",
-                kind="text",
-                optional=True,
-                description="The NIST SP 800-53 control that answers it; learned from.",
-            ),
-            Field(
-                name="text",
-                kind="text",
-                optional=True,
-                description="A requirement or a piece of a policy, to find controls for.",
-            ),
-            Field(
-                name="satisfied",
-                kind="flag",
-                optional=True,
-                description="Whether somebody judged that the text answers the control.",
-            ),
-        )
+        """A line of evidence, and what else may be asked for; all of it optional."""
+        return (*LEARNED_FROM, *ASKED_FOR)
 
     def prepare(self, table: Table) -> Data:
         """Return arrays by record; see `records.read`."""
@@ -116,7 +96,7 @@ class SecurityCompliance(Agent):
             "controls": np.zeros(count),
             "topics": np.zeros((count, len(topic_names()))),
             "residuals": np.zeros(count),
-            "information": np.zeros(1),
+            "tally": np.zeros(2),
             "blanks": np.zeros(BLANKS),
             "round": np.array(0.0),
         }
@@ -175,6 +155,31 @@ class SecurityCompliance(Agent):
         """Add the member's own records, exact; the global sums stay as they are."""
         return {**state, **own_sums(data, len(self.controls))}
 
+    def answer(self, state: State, table: Table) -> list[ComplianceAnswer]:
+        """Assess a policy or evidence, and name controls, by what ships with the package.
+
+        Parameters
+        ----------
+        state : State
+            Any model: `init`, a trained one, or one from `adapt`.
+        table : Table
+            See `schema`.
+
+        Raises
+        ------
+        DataError
+            If a record asks nothing, or brings what cannot be read.
+        """
+        return _desk_without_files(self).answer(state, table)
+
+    def answering(self, files: Files) -> Answering:
+        """Return `answer` with frameworks and mappings of the member's own at hand.
+
+        Files named "attack_mappings" (CTID) and "attack" (MITRE) are what their names say; any
+        other name is that of a framework: an OSCAL catalog, Prowler's requirements, or a list.
+        """
+        return _desk(self, files).answer
+
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up mappings and judgements around a hidden liking for some controls."""
         return self.prepare(made_up(self.controls, records, seed))
@@ -183,3 +188,13 @@ class SecurityCompliance(Agent):
     def example() -> Data:
         """Return made-up records for a trial of the contract."""
         return SecurityCompliance().simulated(600, seed=0)
+
+
+def _desk(agent: SecurityCompliance, files: Files) -> Desk:
+    library = read_library(files)
+    return Desk(agent.controls, agent.encoder, agent.similarity_weight, library)
+
+
+@cache
+def _desk_without_files(agent: SecurityCompliance) -> Desk:
+    return _desk(agent, {})

@@ -26,7 +26,7 @@ from mesh_fl.text.sentences import Sentence
 
 __all__ = ["Assessment", "ControlAssessment", "Matcher", "Quote", "Rules", "assess"]
 
-Matcher: TypeAlias = "Callable[[Sequence[Control], Sequence[str]], NDArray[np.floating]]"
+Matcher: TypeAlias = Callable[[Sequence[Control], Sequence[str]], NDArray[np.floating]]
 """How relevant each sentence is for each control: shape (n_controls, n_sentences), 0 to 1."""
 
 MOST_SENTENCES = 500
@@ -140,6 +140,7 @@ def assess(
         audit_readiness=readiness_of(
             controls,
             results=len(used),
+            failing=sum(one.status == "fail" for one in used),
             stale=sum(one.is_stale(now, rules.max_age_days) for one in used),
             undated=sum(one.collected_at is None for one in used),
         ),

@@ -64,9 +64,9 @@ def read_attack_mapping(path: Path) -> AttackMapping:
     document = table(parse_json(read_text(path), path.name))
     entries = items(document.get("mapping_objects"))
     if not entries or len(entries) > MOST_PAIRS:
-        found = f"{len(entries)} of them" if entries else kind(document.get("mapping_objects"))
+        what = f"{len(entries)} of them" if entries else kind(document.get("mapping_objects"))
         raise ConfigError(
-            f"{path.name}: expected CTID mappings (1 to {MOST_PAIRS} mapping_objects), found {found}"
+            f"{path.name}: expected mapping_objects of CTID, at most {MOST_PAIRS}, found {what}"
         )
     metadata = table(document.get("metadata"))
     framework = text(metadata.get("mapping_framework"), 60)

@@ -35,7 +35,7 @@ _HARM = re.compile(
 
 _PROHIBITION = re.compile(
     r"\b(?:must|shall|may|should) (?:not|never)\b(?! be (?:required|enforced|enabled))"
-    r"|\bno (?:\w+ ){1,4}?(?:may|shall|must|can|is to|are to)\b"
+    r"|\bno (?:\w+ ){1,4}?(?:may|shall|must|can|is to|are to)\b|\bnobody (?:may|must|shall|can)\b"
     r"|\b(?:not|no|never|nobody|none|cannot)\b.{1,120}?\bwithout\b"
     r"|\b(?:prohibited|forbidden|banned|disallowed)\b"
 )
@@ -44,6 +44,7 @@ _HARMLESS = re.compile(
     r"\bno exceptions?\b|\bwithout exceptions?\b|\bno (?:later|less|more|fewer|longer) than\b"
     r"|\bnot (?:only|limited to|later than|less than|more than|fewer than)\b|\bif not\b"
     r"|\bwhether or not\b|\b(?:must|shall|may|should|do|does|will) not exceed\b"
+    r"|, not (?:to|by|for|from|in|on|just|merely)\b|\b(?:anyone|those|everyone) not\b"
     r"|\bno matter\b|\bwithout (?:undue )?delay\b|\bnon-"
 )
 
@@ -65,11 +66,19 @@ _LACK = re.compile(
     r"|\b(?:need not|(?:do|does) not (?:have|need) to)\b"
 )
 
+# Harm that is told as a fact needs no negation to be a denial.
+_EXPOSED = re.compile(
+    r"\b(?:in|as) (?:plain|clear)-?\s?text\b"
+    r"|\b(?:anyone|anybody|everyone|everybody) (?:can|may|has)\b"
+    r"|\bdefault (?:passwords?|credentials|accounts?) (?:is|are) (?:\w+ )?(?:used|kept|left)\b"
+    r"|\bshare (?:one|a|an|the same) (?:\w+ )?(?:account|password|login)\b"
+)
+
 _NEGATION = re.compile(r"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot|zero)\b")
 
 _PLAN = re.compile(
-    r"\bnot yet\b|\byet to\b|\b(?:is|are|was|were|being|currently) (?:planned|budgeted|scheduled to "
-    r"be (?:introduced|implemented|deployed|rolled out|completed))\b"
+    r"\bnot yet\b|\byet to\b|\b(?:is|are|was|were|being|currently) (?:planned|budgeted|scheduled"
+    r" to be (?:introduced|implemented|deployed|rolled out|completed))\b"
     r"|\bplanned for\b|\b(?:plan|plans|planning|intend|intends|aim|aims|hope|hopes|expect|expects|"
     r"would like|going) to\b"
     r"|\bto be (?:implemented|introduced|done|defined|decided|determined|deployed|rolled out|"
@@ -77,7 +86,8 @@ _PLAN = re.compile(
     r"|\bwill (?:soon |eventually |later )?be (?:implemented|introduced|deployed|rolled out|"
     r"developed|put in place|available|added)\b|\bwill (?:soon|eventually)\b"
     r"|\b(?:next|coming|following) (?:\w+ )?(?:year|quarter|month|months|budget|financial year)\b"
-    r"|\bin (?:the )?(?:near )?future\b|\bin progress\b|\bunder (?:development|construction)\b"
+    r"|\blater this (?:year|quarter|month)\b|\bin (?:the )?(?:near )?future\b|\bin progress\b"
+    r"|\bunder (?:development|construction)\b"
     r"|\bon (?:the|our) roadmap\b|\bpending\b|\bby (?:q[1-4]|the end of|20[0-9]{2})\b"
     r"|\bbeing (?:implemented|introduced|rolled out|developed|evaluated|drafted)\b"
 )
@@ -135,7 +145,7 @@ def _clause(clause: str) -> Claim:
         return "affirmed" if _HARM.search(claimed) and not _is_off(claimed) else "denied"
     if _NEGATION.search(claimed):
         return "affirmed" if _HARM.search(claimed) else "denied"
-    return "affirmed"
+    return "denied" if _EXPOSED.search(claimed) else "affirmed"
 
 
 _OFF = re.compile(

@@ -11,19 +11,14 @@ from mesh_fl.errors import DataError
 
 Status = Literal["pass", "fail", "unknown"]
 
-WORDS: Mapping[Status, frozenset[str]] = {
-    "pass": frozenset(
-        "pass passed passing ok yes y true 1 success successful compliant satisfied met conformant "
-        "conforms implemented enabled green effective".split()
-    ),
-    "fail": frozenset(
-        "fail failed failing failure no n false 0 error noncompliant not_compliant not_satisfied unsatisfied "
-        "not_met unmet violated violation not_implemented disabled red ineffective alarm".split()
-    ),
-    "unknown": frozenset(
-        "manual info unknown muted skip skipped pending na n/a none not_applicable not_available "
-        "inconclusive insufficient_data not_assessed new warning other".split()
-    ),
+WORDS: Mapping[Status, str] = {
+    "pass": "pass passed passing ok yes y true 1 success successful compliant satisfied met"
+    " conformant conforms implemented enabled green effective",
+    "fail": "fail failed failing failure no n false 0 error noncompliant not_compliant"
+    " not_satisfied unsatisfied not_met unmet violated violation not_implemented disabled red"
+    " ineffective alarm",
+    "unknown": "manual info unknown muted skip skipped pending na n/a none not_applicable"
+    " not_available inconclusive insufficient_data not_assessed new warning other",
 }
 """What people and scanners write for a status; case, spaces and hyphens do not count."""
 
@@ -234,7 +229,7 @@ def _status(fields: Mapping[str, object], place: str) -> tuple[Status | None, st
     word = str(value).lower() if isinstance(value, bool) else _word(value, 40).lower()
     key = word.replace("-", "_").replace(" ", "_")
     for status, words in WORDS.items():
-        if key in words or key.replace("_", "") in words:
+        if {key, key.replace("_", "")} & set(words.split()):
             return status, ""
     found = repr(word) if word else kind(value)
     return None, f"{place}: expected a status (pass, fail or unknown), found {found}"

@@ -5,11 +5,14 @@ import unicodedata
 
 LONGEST_ID = 80
 
-FAMILIES = frozenset("ac at au ca cm cp ia ir ma mp pe pl pm ps pt ra sa sc si sr".split())
+_FAMILIES = "ac at au ca cm cp ia ir ma mp pe pl pm ps pt ra sa sc si sr"
+FAMILIES = frozenset(_FAMILIES.split())
 """The twenty families of NIST SP 800-53 Rev. 5."""
 
 _PIECE = re.compile(r"[a-z]+|[0-9]+")
-_CITED = re.compile(r"^(?:(?:45\s*)?cfr|nist|iso|pci(?:\s*dss)?|req(?:uirement)?|control|annex)\b\.?\s*")
+_CITED = re.compile(
+    r"^(?:(?:45\s*)?cfr|nist|iso|pci(?:\s*dss)?|req(?:uirement)?|control|annex)\b\.?\s*"
+)
 _WRITTEN = re.compile(
     r"[A-Z]{2}-[0-9]+(?:\([0-9a-z]+\))*"  # NIST SP 800-53
     r"|1[0-9]{2}\.[0-9]{3}(?:\([0-9A-Za-z]+\))*"  # HIPAA, 45 CFR part 164
@@ -50,9 +53,9 @@ def written_id(key: str) -> str:
         case [family, number, *rest] if is_nist(key):
             return f"{family.upper()}-{number}" + "".join(f"({piece})" for piece in rest)
         case ["164", section, *rest]:
-            levels = [str, str, str, str.upper]
-            lettered = [write(piece) for write, piece in zip(levels, rest, strict=False)]
-            return f"164.{section}" + "".join(f"({piece})" for piece in lettered + rest[4:])
+            # The fourth level counts in capitals: 164.308(a)(1)(ii)(A).
+            levels = rest[:3] + [piece.upper() for piece in rest[3:]]
+            return f"164.{section}" + "".join(f"({piece})" for piece in levels)
         case ["article", number, *rest]:
             return f"Article {number}" + "".join(f"({piece})" for piece in rest)
         case [("cc" | "pi") as series, number, criterion]:
@@ -71,7 +74,7 @@ def leading_id(name: str) -> tuple[str, str]:
         The id, or "" where the name holds none; and what is left as the title.
     """
     if (found := _WRITTEN.match(name)) and not name[found.end() : found.end() + 1].isalnum():
-        return found[0], name[found.end() :].strip(" :-–—")
+        return found[0], name[found.end() :].strip(" :-\N{EN DASH}\N{EM DASH}")
     head, _, tail = name.rstrip().rpartition("(")
     if head and tail.endswith(")") and _WRITTEN.fullmatch(tail[:-1]):
         return tail[:-1], head.strip()

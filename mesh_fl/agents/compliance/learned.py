@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from mesh_fl.agent import Data, State
 from mesh_fl.agents.compliance.kin import Kin
 from mesh_fl.agents.compliance.offsets import (
-    INFORMATION_WEIGHT,
     RESIDUAL_WEIGHT,
+    TALLY_WEIGHT,
     Judged,
     Offsets,
-    even,
+    mean_chance,
 )
 from mesh_fl.agents.compliance.own import judged_of, kin_of
 from mesh_fl.agents.compliance.popularity import COUNT_WEIGHT, TOPIC_WEIGHT, Counts, Popularity
@@ -32,12 +32,15 @@ class Learned:
     topics : Topics
     kin : Kin, optional
         A member's own mappings.
+    knows_mappings : bool
+        Whether there was a training, or a member has mappings of its own.
     """
 
     popularity: Popularity
     offsets: Offsets
     topics: Topics
     kin: Kin | None
+    knows_mappings: bool
 
     @classmethod
     def of(cls, state: State, encoder: str) -> "Learned":
@@ -47,10 +50,11 @@ class Learned:
         popularity = Popularity.of(_counts(state, rounds, noise), topics)
         offsets = Offsets.of(_judged(state, rounds, noise))
         if (own := judged_of(state)) is not None:
-            offsets = offsets.with_own(own)
+            offsets = offsets.updated(own)
         if (kin := kin_of(state)) is not None:
             popularity = popularity.with_own(kin.counts.sum(axis=0))
-        return cls(popularity, offsets, topics, kin)
+        knows_mappings = state["round"] > 0 or (kin is not None and len(kin.counts) > 0)
+        return cls(popularity, offsets, topics, kin, bool(knows_mappings))
 
     def shares(self, data: Data) -> Matrix:
         """Return each control's share among the mappings of each record's technique."""
@@ -66,7 +70,7 @@ class Learned:
         """
         public, is_technique = _floats(data, "public"), data["is_technique"].astype(bool)
         by_technique = self.shares(data) + similarity_weight * public
-        return np.where(is_technique[:, None], by_technique, public + self.offsets.mean)
+        return np.where(is_technique[:, None], by_technique, public + self.offsets.log_odds)
 
 
 def _counts(state: State, rounds: float, noise: float) -> Counts:
@@ -76,8 +80,13 @@ def _counts(state: State, rounds: float, noise: float) -> Counts:
 
 def _judged(state: State, rounds: float, noise: float) -> Judged:
     residuals = state["residuals"] / (RESIDUAL_WEIGHT * rounds)
-    total = float(state["information"][0]) / (4 * INFORMATION_WEIGHT * rounds)
-    return Judged(residuals, even(total, len(residuals)), (noise / RESIDUAL_WEIGHT) ** 2)
+    pairs, chances = state["tally"] / (TALLY_WEIGHT * rounds)
+    # What noise alone could feign counts as pairs of which nothing is known.
+    doubt = 1 + 2 * noise / TALLY_WEIGHT
+    chance = mean_chance(float(pairs), float(chances), doubt)
+    # The federation tells only how many pairs there are in all: they are taken to spread evenly.
+    evenly = np.full(len(residuals), max(float(pairs), 0.0) / len(residuals))
+    return Judged(residuals, evenly, chance, (noise / RESIDUAL_WEIGHT) ** 2)
 
 
 def _floats(data: Data, name: str) -> Matrix:

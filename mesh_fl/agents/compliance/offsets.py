@@ -1,19 +1,26 @@
 """How much likelier a control is meant than its words say: one offset of the log-odds for each.
 
-Offsets start from public log-odds, which never move, and take one step of Newton's method with a
-normal prior, from the summed residuals of judged pairs.
+Public log-odds never move. What judged pairs add is how often each control is right beyond its
+public chance, a difference of rates under a normal prior, read as log-odds.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
-RESIDUAL_WEIGHT, INFORMATION_WEIGHT = 0.95, 0.3
+RESIDUAL_WEIGHT, TALLY_WEIGHT = 0.95, 0.2
 """Of a judged pair's two blocks: its row is never longer than one."""
 
 SPREAD = 1.0
-"""Prior standard deviation of an offset around their mean, in log-odds."""
+"""Prior standard deviation of an offset, in log-odds."""
+
+TYPICAL_CHANCE = 0.2
+"""Public chance of a pair that people judge, where nothing tells it."""
+
+SUREST = 0.99
+"""No control is taken to be right more often."""
 
 Vector = NDArray[np.float64]
 
@@ -25,50 +32,69 @@ class Judged:
     Parameters
     ----------
     residuals : ndarray, shape (controls,)
-        Sum of outcome minus public probability, by control.
-    information : ndarray, shape (controls,)
-        Sum of p (1 - p), by control.
+        Outcome minus public chance.
+    pairs : ndarray, shape (controls,)
+    chance : float
+        Mean public chance of a pair.
     variance : float
         Of a residual sum, by noise.
     """
 
     residuals: Vector
-    information: Vector
+    pairs: Vector
+    chance: float
     variance: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """Return the variance of one outcome."""
+        return self.chance * (1 - self.chance)
+
+    @property
+    def precision(self) -> Vector:
+        """Return how precisely each control's rate is told, noise and sampling together."""
+        told: Vector = self.pairs**2 / (self.variance + np.maximum(self.pairs, 1e-9) * self.spread)
+        return told
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """What is believed of each control's offset.
+    """What is believed of each control's rate, beyond its public chance.
 
     Parameters
     ----------
-    mean, precision : ndarray, shape (controls,)
+    beyond, precision : ndarray, shape (controls,)
+    chance : float
+        Mean public chance.
     """
 
-    mean: Vector
+    beyond: Vector
     precision: Vector
+    chance: float
 
     @classmethod
     def of(cls, judged: Judged) -> "Offsets":
-        """Estimate offsets around their common mean."""
-        information, variance = judged.information, judged.variance
-        total = float(information.sum())
-        doubt = variance * len(information) / max(total, 1.0)
-        common = float(judged.residuals.sum()) / (total + doubt + 1)
-        apart = judged.residuals - common * information
-        told = information**2 / (variance + np.maximum(information, 1e-9))
-        precision = 1 / SPREAD**2 + told
-        step = information * apart / (variance + np.maximum(information, 1e-9))
-        return cls(common + step / precision, precision)
+        """Start from the prior, and take sums into account."""
+        zeros = np.zeros(len(judged.residuals))
+        prior = np.full_like(zeros, 1 / (SPREAD * judged.spread) ** 2)
+        return cls(zeros, prior, judged.chance).updated(judged)
 
-    def with_own(self, own: Judged) -> "Offsets":
-        """Take a member's own exact sums into account."""
-        precision = self.precision + own.information
-        left = own.residuals - own.information * self.mean
-        return Offsets(self.mean + left / precision, precision)
+    def updated(self, judged: Judged) -> "Offsets":
+        """Take further sums into account."""
+        precision = self.precision + judged.precision
+        told = judged.precision * judged.residuals / np.maximum(judged.pairs, 1e-9)
+        beyond = (self.precision * self.beyond + told) / precision
+        return Offsets(beyond, precision, self.chance)
+
+    @property
+    def log_odds(self) -> Vector:
+        """Return the offsets."""
+        rates = np.clip(self.chance + self.beyond, 1 - SUREST, SUREST)
+        offsets: Vector = logit(rates) - logit(self.chance)
+        return offsets
 
 
-def even(total: float, controls: int) -> Vector:
-    """Spread information evenly: only its sum is told by the federation."""
-    return np.full(controls, max(total, 0.0) / controls)
+def mean_chance(pairs: float, chances: float, doubt: float = 1.0) -> float:
+    """Return the mean public chance of judged pairs; `doubt` pairs have the typical one."""
+    mean = (max(chances, 0.0) + doubt * TYPICAL_CHANCE) / (max(pairs, 0.0) + doubt)
+    return min(max(mean, 1 - SUREST), SUREST)

@@ -1,7 +1,7 @@
 """OSCAL catalogs (NIST, JSON, 1.x), as published or as a profile resolves them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mesh_fl.agents.compliance.catalogue import Control, Harvest, distinct
 from mesh_fl.agents.compliance.identifiers import written_id
@@ -24,7 +24,10 @@ DEEPEST = 20
 _INSERT = re.compile(r"\{\{\s*(?:insert:\s*)?param,?\s*([^\s{}]+)\s*\}\}")
 _ORGANISATION = re.compile(r"^organi[sz]ation-defined\s+", re.IGNORECASE)
 _STRUCTURAL = ("statement", "item")
-_LONGEST_VALUE = 300
+_LONGEST_VALUE = 1_000
+_MOST_CHOICES = 50
+
+UNDEFINED = "[organisation-defined value]"
 
 
 def controls_of(document: Mapping[str, object], place: str, harvest: Harvest) -> tuple[str, str]:
@@ -96,15 +99,15 @@ def _gather(value: object, where: str, family: str, parent: str | None, harvest:
 def _control(
     node: Mapping[str, object], framework: str, family: str, parent: str | None
 ) -> Control:
-    parameters = {text(one.get("id")): one for one in map(table, items(node.get("params")))}
+    values = _values([table(one) for one in items(node.get("params"))])
     parts = [table(part) for part in items(node.get("parts"))]
     label = _label(node)
     return Control(
         framework=framework,
         id=label,
         title=text(node.get("title"), 300),
-        text=_filled(" ".join(_prose(parts, "statement")), parameters),
-        guidance=_filled(" ".join(_prose(parts, "guidance")), parameters),
+        text=_filled(" ".join(_prose(parts, "statement")), values),
+        guidance=_filled(" ".join(_prose(parts, "guidance")), values),
         family=family,
         parent=parent,
         related=_related(node),
@@ -122,11 +125,11 @@ def _is_withdrawn(node: Mapping[str, object]) -> bool:
 
 def _label(node: Mapping[str, object]) -> str:
     labels = [
-        ("class" in prop, text(prop.get("value"), 80))
+        ("class" in prop, text(prop.get("value"), 200))
         for prop in map(table, items(node.get("props")))
         if prop.get("name") == "label" and text(prop.get("value"))
     ]
-    return min(labels)[1] if labels else written_id(text(node.get("id"), 80))
+    return min(labels)[1] if labels else written_id(text(node.get("id"), 200))
 
 
 def _related(node: Mapping[str, object]) -> tuple[str, ...]:
@@ -152,29 +155,35 @@ def _lettered(part: Mapping[str, object]) -> str:
     return f"{label} {text(part.get('prose'))}".strip()
 
 
-def _filled(prose: str, parameters: Mapping[str, Mapping[str, object]]) -> str:
-    def fill(found: re.Match[str]) -> str:
-        return _value(parameters.get(found[1], {}), parameters)
+def _filled(prose: str, values: Mapping[str, str]) -> str:
+    """Write for each parameter its value, or that there is none yet."""
+    filled = _INSERT.sub(lambda found: values.get(found[1], UNDEFINED), prose[:LONGEST_TEXT])
+    return filled[:LONGEST_TEXT].strip()
 
-    return _INSERT.sub(fill, prose[:LONGEST_TEXT])[:LONGEST_TEXT].strip()
+
+def _values(parameters: Sequence[Mapping[str, object]]) -> Mapping[str, str]:
+    """Say what stands for each parameter: its values, its choices, or what is left to define.
+
+    A choice that names a parameter gets its plain value: parameters may name each other, and
+    themselves.
+    """
+    plain = {text(one.get("id")): _plain_value(one) for one in parameters}
+    return plain | {
+        text(one.get("id")): f"[choice of {'; '.join(choices)}]"[:_LONGEST_VALUE]
+        for one in parameters
+        if not items(one.get("values")) and (choices := _choices(one, plain))
+    }
 
 
-def _value(
-    parameter: Mapping[str, object], parameters: Mapping[str, Mapping[str, object]], depth: int = 0
-) -> str:
-    """Say what stands for a parameter: its values, its choices, or what is left to define."""
+def _plain_value(parameter: Mapping[str, object]) -> str:
     values = [text(value, _LONGEST_VALUE) for value in items(parameter.get("values"))]
     if any(values):
         return ", ".join(filter(None, values))[:_LONGEST_VALUE]
-    choices = [
-        text(choice, _LONGEST_VALUE)
-        for choice in items(table(parameter.get("select")).get("choice"))
-    ]
-    if any(choices) and depth < 2:  # a choice may name a parameter, even itself
-
-        def fill(found: re.Match[str]) -> str:
-            return _value(parameters.get(found[1], {}), parameters, depth + 1)
-
-        return f"[choice of {'; '.join(_INSERT.sub(fill, one) for one in choices)}]"
     label = _ORGANISATION.sub("", text(parameter.get("label"), _LONGEST_VALUE))
-    return f"[organisation-defined {label or 'value'}]"
+    return f"[organisation-defined {label}]" if label else UNDEFINED
+
+
+def _choices(parameter: Mapping[str, object], plain: Mapping[str, str]) -> list[str]:
+    told = items(table(parameter.get("select")).get("choice"))[:_MOST_CHOICES]
+    filled = [_filled(text(choice, _LONGEST_VALUE), plain) for choice in told]
+    return [choice for choice in filled if choice]

@@ -21,8 +21,10 @@ REMARK = (
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str"
 
+NO_PLAN = "There was no assessment plan: every control of the framework was looked at."
 
-def assessment_results(assessment: Assessment, plan: str = "#assessment-plan") -> dict[str, Json]:
+
+def assessment_results(assessment: Assessment, plan: str = "") -> dict[str, Json]:
     """Return the assessment as an OSCAL document.
 
     Each sentence and check result that decided is an observation, each assessed control a finding;
@@ -32,7 +34,7 @@ def assessment_results(assessment: Assessment, plan: str = "#assessment-plan") -
     Parameters
     ----------
     plan : str
-        Where the assessment plan lies, which OSCAL requires to be named.
+        Where the assessment plan lies; without one the document says that there was none.
 
     Returns
     -------
@@ -56,20 +58,22 @@ def assessment_results(assessment: Assessment, plan: str = "#assessment-plan") -
         result["observations"] = found
     if judged:
         result["findings"] = [_finding(one, seed, observations[one.control]) for one in judged]
-    return {
-        "assessment-results": {
-            "uuid": _uuid(seed, "document"),
-            "metadata": {
-                "title": _words(f"Assessment results: {assessment.framework}"),
-                "last-modified": time,
-                "version": "1.0",
-                "oscal-version": VERSION,
-                "remarks": REMARK,
-            },
-            "import-ap": {"href": plan},
-            "results": [result],
-        }
+    document: dict[str, Json] = {
+        "uuid": _uuid(seed, "document"),
+        "metadata": {
+            "title": _words(f"Assessment results: {assessment.framework}"),
+            "last-modified": time,
+            "version": "1.0",
+            "oscal-version": VERSION,
+            "remarks": REMARK,
+        },
+        "import-ap": {"href": plan or f"#{_uuid(seed, 'plan')}"},
+        "results": [result],
     }
+    if not plan:
+        absent = {"uuid": _uuid(seed, "plan"), "title": "Assessment plan", "description": NO_PLAN}
+        document["back-matter"] = {"resources": [absent]}
+    return {"assessment-results": document}
 
 
 def _seed(assessment: Assessment) -> str:
@@ -129,9 +133,7 @@ def _observations(
 ) -> list[Json]:
     quotes = [quote for quote in (one.sentence, one.against) if quote and _counts(one, quote)]
     said = [_of_quote(one, quote, seed, time, assessment) for quote in quotes]
-    checked = [
-        _of_check(one, check, seed, time, place) for place, check in enumerate(one.checks)
-    ]
+    checked = [_of_check(one, check, seed, time, place) for place, check in enumerate(one.checks)]
     return [*said, *checked]
 
 
@@ -156,7 +158,9 @@ def _of_quote(
     }
 
 
-def _of_check(one: ControlAssessment, check: CheckEvidence, seed: str, time: str, place: int) -> Json:
+def _of_check(
+    one: ControlAssessment, check: CheckEvidence, seed: str, time: str, place: int
+) -> Json:
     system = f" on {check.system}" if check.system else ""
     stale = " (too old to count in full)" if check.stale else ""
     told = f"Check {', '.join(check.names)}{system}: {check.status}{stale}. {check.text}"

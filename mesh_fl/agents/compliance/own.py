@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Data, State
 from mesh_fl.agents.compliance.kin import MOST_TECHNIQUES, Kin
-from mesh_fl.agents.compliance.offsets import Judged
+from mesh_fl.agents.compliance.offsets import Judged, mean_chance
 from mesh_fl.agents.compliance.records import is_judged, is_mapping
-from mesh_fl.agents.compliance.rows import surprise
+from mesh_fl.agents.compliance.rows import public_chance
 
 
 def own_sums(data: Data, controls: int) -> State:
@@ -22,7 +22,8 @@ def own_sums(data: Data, controls: int) -> State:
     """
     mapping, judged = is_mapping(data), is_judged(data)
     control = data["control"].astype(np.int64)
-    residual, information = surprise(data)
+    chance = public_chance(data)
+    residual = data["judged"].astype(np.float64) - chance
 
     def summed(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(control[judged], weights[judged], controls).astype(np.float64)
@@ -32,7 +33,8 @@ def own_sums(data: Data, controls: int) -> State:
     np.add.at(counts, (numbers, control[mapping]), 1.0)
     return {
         "own_residuals": summed(residual),
-        "own_information": summed(information),
+        "own_pairs": summed(np.ones(len(control))),
+        "own_chances": summed(chance),
         "own_vectors": data["vector"].astype(np.float64)[mapping][first][:MOST_TECHNIQUES],
         "own_families": data["family"].astype(np.float64)[mapping][first][:MOST_TECHNIQUES],
         "own_counts": counts[:MOST_TECHNIQUES],
@@ -50,4 +52,6 @@ def judged_of(state: State) -> Judged | None:
     """Return a member's own judgements, None where the model is not its own."""
     if "own_residuals" not in state:
         return None
-    return Judged(state["own_residuals"], state["own_information"])
+    pairs, chances = state["own_pairs"], state["own_chances"]
+    chance = mean_chance(float(pairs.sum()), float(chances.sum()))
+    return Judged(state["own_residuals"], pairs, chance)

@@ -14,11 +14,12 @@ class Bar(NamedTuple):
     coverage: float
     gaps: float
     partial: float
+    failing: float
     stale: float
 
 
-READY = Bar(coverage=0.95, gaps=0.0, partial=0.1, stale=0.0)
-NEARLY = Bar(coverage=0.7, gaps=0.1, partial=0.4, stale=0.25)
+READY = Bar(coverage=0.95, gaps=0.0, partial=0.1, failing=0.0, stale=0.0)
+NEARLY = Bar(coverage=0.7, gaps=0.1, partial=0.4, failing=0.1, stale=0.25)
 
 
 class Criterion(Part):
@@ -40,8 +41,8 @@ class AuditReadiness(Part):
         Assessed controls among all.
     satisfied, partial, gaps, not_assessed : int
         Controls of each status.
-    stale, undated : int
-        Check results that are too old, or tell no date.
+    results, failing, stale, undated : int
+        Check results that bear on a control; those that fail, are too old, or tell no date.
     """
 
     level: Level
@@ -52,20 +53,21 @@ class AuditReadiness(Part):
     gaps: int
     not_assessed: int
     results: int
+    failing: int
     stale: int
     undated: int
 
 
 def readiness_of(
-    controls: Sequence[ControlAssessment], results: int, stale: int, undated: int
+    controls: Sequence[ControlAssessment], results: int, failing: int, stale: int, undated: int
 ) -> AuditReadiness:
     """Tell how near an audit is.
 
     Parameters
     ----------
     controls : sequence of ControlAssessment
-    results, stale, undated : int
-        Check results that bear on a control; how many of them are too old or tell no date.
+    results, failing, stale, undated : int
+        Check results that bear on a control; how many of them fail, are too old, or tell no date.
     """
     counts = {
         status: sum(one.status == status for one in controls)
@@ -76,6 +78,7 @@ def readiness_of(
         _at_least("coverage", _share(assessed, len(controls)), READY.coverage, NEARLY.coverage),
         _at_most("gaps", _share(counts["gap"], assessed), READY.gaps, NEARLY.gaps),
         _at_most("partial", _share(counts["partial"], assessed), READY.partial, NEARLY.partial),
+        _at_most("failing evidence", _share(failing, results), READY.failing, NEARLY.failing),
         _at_most("stale evidence", _share(stale, results), READY.stale, NEARLY.stale),
     )
     levels: tuple[Level, ...] = ("not ready", "nearly", "ready")
@@ -88,6 +91,7 @@ def readiness_of(
         gaps=counts["gap"],
         not_assessed=counts["not_assessed"],
         results=results,
+        failing=failing,
         stale=stale,
         undated=undated,
     )

@@ -15,7 +15,9 @@ MOST_BYTES = 64 * 2**20
 LONGEST_TEXT = 20_000
 """Characters that are kept of one text."""
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+"
+)
 _SPACES = re.compile(r"\s+")
 
 

@@ -118,7 +118,9 @@ def _encoded(questions: list[_Question], controls: tuple[str, ...], encoder: str
     is_technique = np.array([question.is_technique for question in questions], dtype=bool)
     by_text = np.flatnonzero(~is_technique)
     public[is_technique] = candidates.cosines(vectors[is_technique])
-    public[by_text] = candidates.log_odds([texts[k] for k in by_text], vectors[by_text])
+    public[by_text] = candidates.log_odds(
+        vectors[by_text], candidates.by_wording([texts[k] for k in by_text])
+    )
     numbers = {question: number for number, question in enumerate(questions)}
     return _Encoded(numbers, vectors.astype(np.float64), topics.place(vectors), public)
 

@@ -10,7 +10,7 @@ from mesh_fl.agents.compliance.controls import public_controls
 from mesh_fl.agents.compliance.wording import Wording
 from mesh_fl.text.encoder import Vectors, load_encoder
 
-INTERCEPT, BY_MEANING, BY_WORDING = -3.0, 6.0, 2.0
+INTERCEPT, BY_MEANING, BY_WORDING = -5.0, 12.0, 3.0
 """Log-odds of relevance: by the cosine of the encoder and by that of the words."""
 
 Matrix = NDArray[np.float64]
@@ -36,9 +36,19 @@ class Candidates:
         """Compare encoded texts with the controls by meaning: shape (n, controls)."""
         return vectors.astype(np.float64) @ self._transposed
 
-    def log_odds(self, texts: Sequence[str], vectors: Vectors) -> Matrix:
-        """Return the log-odds that each text answers each control: shape (n, controls)."""
-        by_wording = self._wording.cosines(texts)
+    def by_wording(self, texts: Sequence[str]) -> Matrix:
+        """Compare texts with the controls by their words: shape (n, controls)."""
+        return self._wording.cosines(texts)
+
+    def log_odds(self, vectors: Vectors, by_wording: Matrix) -> Matrix:
+        """Return the log-odds that texts answer the controls: shape (n, controls).
+
+        Parameters
+        ----------
+        vectors : ndarray, shape (n, dimension)
+        by_wording : ndarray, shape (n, controls)
+            The texts' cosines by their words.
+        """
         return INTERCEPT + BY_MEANING * self.cosines(vectors) + BY_WORDING * by_wording
 
 

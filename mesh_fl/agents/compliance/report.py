@@ -10,10 +10,15 @@ from mesh_fl.agents.compliance.verdict import CheckEvidence, ControlAssessment, 
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~])")
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_LINE_START = re.compile(r"^(?=[-=>]|[0-9]{1,9}[.])")
+_LINE_START = re.compile(r"^(?=[-=])|^([0-9]{1,9})(?=\.(?:\s|$))")
 _LINKED = re.compile(r"(?i)\b(https?|ftp|mailto|www)([:.])")
 
-STATUS = {"satisfied": "satisfied", "partial": "partial", "gap": "gap", "not_assessed": "not assessed"}
+STATUS = {
+    "satisfied": "satisfied",
+    "partial": "partial",
+    "gap": "gap",
+    "not_assessed": "not assessed",
+}
 
 LIMITS = (
     "This report is a self-assessment by a program. It is no certification, no audit opinion and no"
@@ -32,7 +37,7 @@ def escape(text: str) -> str:
     plain = html.escape(_BREAKS.sub(" ", text).strip(), quote=False)
     marked = _MARKUP.sub(r"\\\1", plain)
     # A word joiner (of no width) keeps addresses from becoming links.
-    return _LINE_START.sub(r"\\", _LINKED.sub("\\1\N{WORD JOINER}\\2", marked))
+    return _LINE_START.sub(r"\1\\", _LINKED.sub("\\1\N{WORD JOINER}\\2", marked))
 
 
 def audit_report(assessment: Assessment) -> str:
@@ -56,7 +61,9 @@ def audit_report(assessment: Assessment) -> str:
 
 
 def _summary(one: Assessment) -> list[str]:
-    score = "not available" if one.compliance_score is None else f"{one.compliance_score:.1f} of 100"
+    score = (
+        "not available" if one.compliance_score is None else f"{one.compliance_score:.1f} of 100"
+    )
     ready = one.audit_readiness
     counts = (
         f"{ready.satisfied} satisfied, {ready.partial} partial, {ready.gaps} gaps,"
@@ -73,7 +80,13 @@ def _summary(one: Assessment) -> list[str]:
         *_table(
             ("Criterion", "Value", "Ready", "Nearly", "Level"),
             (
-                (each.name, f"{each.value:.0%}", escape(each.ready), escape(each.nearly), each.level)
+                (
+                    each.name,
+                    f"{each.value:.0%}",
+                    escape(each.ready),
+                    escape(each.nearly),
+                    each.level,
+                )
                 for each in ready.criteria
             ),
         ),

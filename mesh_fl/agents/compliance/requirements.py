@@ -61,9 +61,7 @@ def _sentence(detail: str) -> str:
     return detail if detail.endswith(".") else f"{detail}."
 
 
-def _add_singles(
-    singles: Sequence[tuple[str, Mapping[str, object]]], harvest: Harvest
-) -> None:
+def _add_singles(singles: Sequence[tuple[str, Mapping[str, object]]], harvest: Harvest) -> None:
     """Add entries under the id that their name prints, or under their own where two print one."""
     printed = [leading_id(text(entry.get("Name"), 400))[0] for _, entry in singles]
     own = [canonical_id(text(entry.get("Id"), 80)) for _, entry in singles]

@@ -49,7 +49,7 @@ class Rules(Part):
     """
 
     satisfies: float = 0.5
-    touches: float = 0.35
+    touches: float = 0.4
     max_age_days: float = 365.0
 
 
@@ -253,13 +253,13 @@ def _by_policy(reading: Reading, rules: Rules) -> _View | None:
             return _view("partial", HALF, "denied", against)
     if affirmed and strength >= rules.satisfies:
         return _view("satisfied", 1.0, None, affirmed)
-    if against and against.claim == "mixed":
+    if against and against.claim == "mixed" and against.similarity >= strength:
         return _view("partial", HALF, "mixed", against)
+    if against and against.claim != "affirmed" and against.similarity >= strength:
+        return _view("gap", 0.0, against.claim, against)
     if affirmed and strength >= rules.touches:
         score = (strength - rules.touches) / (rules.satisfies - rules.touches)
         return _view("partial", score, "weak", affirmed)
-    if against:
-        return _view("gap", 0.0, against.claim if against.claim != "affirmed" else None, against)
     nearest = f"the nearest reaches {strength:.2f} of {rules.touches:.2f}"
     why = f"no sentence of the policy speaks of it: {nearest}"
     return _View(status="gap", score=0.0, cause="unmentioned", why=why)

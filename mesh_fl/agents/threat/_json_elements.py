@@ -10,6 +10,8 @@ from mesh_fl.errors import ConfigError
 
 _CHUNK_CHARACTERS = 1 << 16
 _MOST_ELEMENT_CHARACTERS = 1 << 24
+_CUT_CHARACTERS = len("e+0")
+"""So close to the end of what was read, a number may be the beginning of another one."""
 
 _LIST = re.compile(r'"vulnerabilities"\s*:\s*\[')
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
@@ -108,9 +110,10 @@ class JsonElements:
                     raise self._refused("an entry that is no JSON") from None
                 missing *= 2
                 continue
-            if end == len(self._buffer) and self._read(_CHUNK_CHARACTERS):
-                continue  # a number may go on
-            self._at = min(end, len(self._buffer))
+            left = len(self._buffer) - end
+            if left < _CUT_CHARACTERS and self._read(_CHUNK_CHARACTERS):
+                continue
+            self._at = len(self._buffer) - left
             return found
 
     def _refused(self, found: str) -> ConfigError:

@@ -7,10 +7,11 @@ _ENGLISH = (
     "the and is are was were be been to of in for on with from by at it this that not no has have "
     "had our your we you they he she will can all"
 )
+# None that is a command, a domain, a time zone or a name in logs: no "del", "com", "est", "das".
 _FOREIGN = (
-    "der das und ist nicht ein eine wurde werden mit für auf sich den dem bitte unser unsere "
-    "le les des une est pas dans avec nous vous votre sur du et el los las por para con del que "
-    "se una está il di che è della sono het een van niet voor zijn wij não uma com em os"
+    "der und nicht ein eine wurde werden für auf sich bitte wir unser unsere les une dans avec "
+    "nous vous votre sur los las por para una está que che è della sono het een van niet voor "
+    "zijn wij não uma"
 )
 ENGLISH, FOREIGN = frozenset(_ENGLISH.split()), frozenset(_FOREIGN.split())
 _WORDS = re.compile(r"[^\W\d_]+")

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mesh_fl.agents.threat._json_elements import JsonElements
 from mesh_fl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 MOST_BYTES = 256 * 1024 * 1024
 """Of one file, after decompression."""
@@ -167,7 +170,7 @@ def _plain(name: str) -> str:
 
 
 def _csv_rows(
-    reader: "csv._reader", columns: list[str], place: tuple[Path, int, Problems]
+    reader: "CsvReader", columns: list[str], place: tuple[Path, int, Problems]
 ) -> Iterator[Row]:
     path, skipped, problems = place
     while True:

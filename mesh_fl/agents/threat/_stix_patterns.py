@@ -17,6 +17,8 @@ Patterns with a single equality do not need it, and are not limited in number.
 _SIMPLE = re.compile(
     r"\s*\[\s*(?P<path>[a-z0-9-]+:[\w.'-]+)\s*=\s*'(?P<value>(?:[^'\\]|\\['\\])*+)'\s*\]\s*"
 )
+_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*+'")
+_NOT_IN = re.compile(r"\bNOT\s+IN\b", re.IGNORECASE)
 _KIND_OF: dict[str, IndicatorKind] = {
     "ipv4-addr:value": "ipv4",
     "ipv6-addr:value": "ipv6",
@@ -82,6 +84,9 @@ class PatternReader:
         return tuple(indicator for indicator in found if indicator is not None)
 
     def _compared(self, pattern: str) -> Iterator[tuple[str, str]]:
+        if _NOT_IN.search(_LITERAL.sub("''", pattern)):
+            # stix2 3.0.2 loses the NOT: every value would be told as one to hunt for.
+            raise PatternError("NOT IN is not understood")
         self._parsed_characters += len(pattern)
         if self._parsed_characters > MOST_PARSED_CHARACTERS:
             limit = f"{MOST_PARSED_CHARACTERS:,} characters of patterns that are not simple"

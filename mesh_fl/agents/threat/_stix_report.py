@@ -79,6 +79,8 @@ def to_bundle(finding: Finding) -> dict[str, object]:
     from stix2 import Bundle
     from stix2.exceptions import STIXError
 
+    if finding.confidence is not None and not 0 <= finding.confidence <= 100:
+        raise DataError(f"stix: expected a confidence from 0 to 100, found {finding.confidence}")
     try:
         objects = _Writer(finding).objects()
         identity = _identity("bundle", {"objects": [each["id"] for each in objects]})

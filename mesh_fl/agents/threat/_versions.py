@@ -3,12 +3,12 @@
 import re
 
 _TELLING = frozenset(
-    "v ver version versions release releases build firmware before below prior fixed <= >= <".split()
+    {"v", "ver", "version", "versions", "release", "releases", "build", "firmware"}
 )
-_PASSING = frozenset(
-    "that are is affected supported include includes including from through between up to in"
-    " earlier lower than and or of".split()
-)
+_TELLING |= {"before", "below", "prior", "fixed", "<=", ">=", "<"}
+_PASSING = frozenset({"that", "are", "is", "affected", "supported", "include", "includes", "from"})
+_PASSING |= {"including", "through", "between", "up", "to", "in", "earlier", "lower", "than"}
+_PASSING |= {"and", "or", "of", "="}
 _AFTER = re.compile(
     r",?\s(?:and|or)\s(?:earlier|prior|below|lower|older|later|newer|above|higher)\b"
     r"|,?\s(?:through|before|prior\sto)\s(?:version\s)?[0-9]",
@@ -46,7 +46,7 @@ class VersionTalk:
             word = word.strip("(:.,;")
             if word in _TELLING or word.endswith(("<=", ">=")) or _OTHER_VERSION.fullmatch(word):
                 return True
-            if word not in _PASSING and word != "=":
+            if word not in _PASSING:
                 return False
         return False
 

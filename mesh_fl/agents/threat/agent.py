@@ -1,9 +1,10 @@
 """Threat intelligence: how grave a threat is, learned together, around what everybody knows.
 
-The severity of a text comes from declared words and sentences (`severity.toml`) by proportional
-odds (McCullagh 1980), trained by summed clipped gradients with momentum (Polyak 1964) from weights
-set by hand, and served from a mean that favours late iterates (arXiv 1212.2002). Everything else in
-an answer comes from public knowledge: prototypes, catalogues and the files that a member points to.
+The severity of a text comes from declared words and kinds of threats (`severity.toml`) by
+proportional odds (McCullagh 1980), trained by summed clipped gradients with momentum (Polyak 1964)
+from weights set by hand, and served from a mean that favours late iterates (arXiv 1212.2002).
+Everything else in an answer comes from public knowledge: prototypes, catalogues and the files that
+a member points to.
 """
 
 import math
@@ -20,7 +21,7 @@ from mesh_fl.agents._ordinal import Prior, fit_map, gradient_rows, in_order, lev
 from mesh_fl.agents.threat.answer import ThreatAnswer
 from mesh_fl.agents.threat.desk import Desk
 from mesh_fl.agents.threat.references import read_references
-from mesh_fl.agents.threat.severity import LEVELS, Sentence, Words, declared, features
+from mesh_fl.agents.threat.severity import LEVELS, KindWeight, Words, declared, features, kinds_of
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
@@ -45,7 +46,7 @@ class ThreatIntelligence(Agent):
 
     Parameters
     ----------
-    words, sentences : tuples
+    words, kinds : tuples
         What makes a threat grave; public, the same at every member.
     encoder : {"minilm-l6-int8", "minilm-l6"}
         Turns texts into vectors; see `mesh_fl.text.encoder.load_encoder`.
@@ -67,14 +68,14 @@ class ThreatIntelligence(Agent):
     answers_untrained: ClassVar[bool] = True
 
     words: tuple[Words, ...] = field(default_factory=lambda: declared().words)
-    sentences: tuple[Sentence, ...] = field(default_factory=lambda: declared().sentences)
+    kinds: tuple[KindWeight, ...] = field(default_factory=lambda: declared().kinds)
     encoder: str = "minilm-l6-int8"
-    records: float = 10_000.0
+    records: float = 1000.0
     clip: float = 1.0
     learning_rate: float = 1.0
     momentum: float = 0.8
     prior_precision: float = 10.0
-    measure_bins: int = 6
+    measure_bins: int = 8
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
@@ -87,6 +88,8 @@ class ThreatIntelligence(Agent):
         names = [one.name for one in self.words]
         yield "words", len(names) > 0, "words to look for"
         yield "words", len(set(names)) == len(names), "a different name for each"
+        about = [one.kind for one in self.kinds]
+        yield "kinds", len(set(about)) == len(about), "each kind once"
         yield "encoder", self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"
         for name in ("records", "clip", "learning_rate"):
             yield name, 0 < getattr(self, name) < math.inf, "a number above 0"
@@ -131,7 +134,9 @@ class ThreatIntelligence(Agent):
         if "text" not in table:
             raise DataError(f"expected a column text, found {', '.join(table) or 'none'}")
         texts = [str(one) for one in table["text"].tolist()]
-        z = features(self.words, self.sentences, texts, load_encoder(self.encoder))
+        encoder = load_encoder(self.encoder)
+        vectors = encoder.encode(texts)
+        z = features(self.words, self.kinds, texts, vectors, kinds_of(encoder))
         if "severity" not in table:
             return {"z": z, "level": np.full(len(z), np.nan)}
         codes = {level: float(code) for code, level in enumerate(LEVELS)}
@@ -147,9 +152,10 @@ class ThreatIntelligence(Agent):
         return {"z": z, "level": np.array(levels, dtype=np.float64)}
 
     def init(self) -> State:
-        """Return what people declared: the weights of words and sentences, and public cuts."""
-        weights = [one.weight for one in (*self.words, *self.sentences)]
-        model = np.array([*weights, *PUBLIC_CUTS])
+        """Return what people declared: the weights of words and kinds, and public cuts."""
+        words = [one.weight for one in self.words]
+        kinds = [one.weight for one in self.kinds]
+        model = np.array([*words, *kinds, *PUBLIC_CUTS])
         return {
             "weights": model,
             "velocity": np.zeros_like(model),
@@ -182,7 +188,7 @@ class ThreatIntelligence(Agent):
 
     def split(self, state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weights that answers are given with, and the cuts, in order."""
-        width = len(self.words) + len(self.sentences)
+        width = len(self.words) + len(self.kinds)
         return state["mean"][:width], in_order(state["mean"][width:])
 
     def measure_layout(self) -> Layout:
@@ -269,7 +275,7 @@ class ThreatIntelligence(Agent):
         return Desk(
             split=self.split,
             words=self.words,
-            sentences=self.sentences,
+            kinds=self.kinds,
             encoder=load_encoder(self.encoder),
             references=read_references(files, load_encoder(self.encoder)),
         )
@@ -281,13 +287,15 @@ def _arrays(data: Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     z = data["z"].astype(np.float64, copy=False)
     if "level" not in data:
         return z, np.full(len(z), np.nan)
-    return z, data["level"].astype(np.float64, copy=False)
+    level = data["level"].astype(np.float64, copy=False)
+    return z, np.where(np.isin(level, range(len(LEVELS))), level, np.nan)
 
 
 def _macro_f1(found: NDArray[np.int64], level: NDArray[np.float64]) -> float:
     """Return the mean over the levels that occur of twice the hits over found plus true."""
     shares = [
-        2 * float(np.sum((found == code) & (level == code)))
+        2
+        * float(np.sum((found == code) & (level == code)))
         / float(np.sum(found == code) + np.sum(level == code))
         for code in range(len(LEVELS))
         if np.any(level == code)

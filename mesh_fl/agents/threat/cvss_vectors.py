@@ -13,6 +13,7 @@ CvssVersion = Literal["2.0", "3.0", "3.1", "4.0"]
 MOST_VECTORS = 100
 """Different ones of one text that are scored."""
 
+_VERSIONS: dict[str | None, CvssVersion] = {None: "2.0", "3.0": "3.0", "3.1": "3.1", "4.0": "4.0"}
 _VECTOR = re.compile(
     r"""
     (?<![^\W_])CVSS:(?P<version>3\.[01]|4\.0)(?:/[A-Z]{1,3}:[A-Za-z]{1,8}){8,40}+
@@ -54,21 +55,22 @@ def find_vectors(text: str) -> tuple[ScoredVector, ...]:
 def _scored(match: re.Match[str]) -> ScoredVector | None:
     from cvss.exceptions import CVSSError
 
+    version = _VERSIONS[match["version"]]
     try:
-        read = _read(match[0], match["version"])
+        read = _read(match[0], version)
     except CVSSError:
         return None
     return ScoredVector(
-        version=match["version"] or "2.0",
+        version=version,
         vector=read.clean_vector(),
         score=float(read.base_score),
         severity=str(read.severities()[0]).lower(),
     )
 
 
-def _read(vector: str, version: str | None) -> "CVSS2 | CVSS3 | CVSS4":
+def _read(vector: str, version: CvssVersion) -> "CVSS2 | CVSS3 | CVSS4":
     from cvss import CVSS2, CVSS3, CVSS4
 
-    if version is None:
+    if version == "2.0":
         return CVSS2(vector)
     return CVSS4(vector) if version == "4.0" else CVSS3(vector)

@@ -40,10 +40,13 @@ MOST_CANDIDATES = 20_000
 """Different strings of one text that are looked at; what comes after them is left out."""
 
 _HASHES: dict[int, IndicatorKind] = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
-_FILE_ENDINGS = frozenset("cab do dot md mov ps pub py rs sh so tf zip".split())
+_FILE_ENDINGS = frozenset(
+    ["cab", "do", "dot", "md", "mov", "ps", "pub", "py", "rs", "sh", "so", "tf", "zip"]
+)
 """Top-level domains that far more often end the name of a file."""
 _PRODUCTS = frozenset({"asp.net", "ado.net", "vb.net"})
 
+_BREAKS_LINK = re.compile(r"[\s<>\"`\x00-\x1f]")
 _OPENED_BY = {")": "(", "]": "[", "}": "{"}
 
 # Every alternative starts at the edge of a run of its characters and never gives characters back:
@@ -182,7 +185,7 @@ def _email(text: str) -> Indicator | None:
 
 def _url(text: str) -> Indicator | None:
     text = _without_closing(text)
-    if len(text) > MOST_URL_CHARACTERS:
+    if len(text) > MOST_URL_CHARACTERS or _BREAKS_LINK.search(text):
         return None
     try:
         parts = urlsplit(text)

@@ -2,12 +2,13 @@
 
 The score of a kind is the mean cosine to the `NEAREST` most alike of its sentences, plus
 `WORD_WEIGHT` for each of its words in the text. The constants were chosen on one half of 197
-sentences written beforehand; see the guide for what the other half says of them.
+sentences that were written before the catalogue; of the other half, 90 of 98 come out right.
+Denials and drills are its weak side: of twelve new ones, six were taken for threats.
 """
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,10 +45,14 @@ NEAREST = 3
 WORD_WEIGHT = 0.1
 MOST_WORDS = 3
 FLOOR = 0.3
-"""Score below which a text is like nothing known; no sentence of the desk fell below it."""
+"""Score below which a text is like nothing known; none that it was chosen on fell below it."""
 TEMPERATURE = 0.03
 """Of the softmax from scores to shares: it gave the lowest log-loss, of those tried."""
 RUNNERS_UP = 3
+
+DENIALS = frozenset({"no", "not", "never", "without", "nor", "isn't", "wasn't", "aren't"})
+DENIAL_REACH = 3
+"""Words after a denial that speak for nothing, as in "no sign of ransomware"."""
 
 UNKNOWN_TITLE = "Unknown"
 UNKNOWN_DEFINITION = "Like nothing that is known here; a person should read it."
@@ -162,6 +167,13 @@ class Kinds:
         """
         return self._scores(self._cosines(vectors, texts), [self._found(text) for text in texts])
 
+    def shares(self, vectors: Vectors, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return each kind's share of the evidence, shape (n, kinds); arguments as for `scores`.
+
+        Rows sum to one.
+        """
+        return _shares(self.scores(vectors, texts))
+
     def classify(self, vectors: Vectors, texts: Sequence[str]) -> tuple[KindAnswer, ...]:
         """Say for each text which kind it is about, and why; arguments as for `scores`."""
         cosines = self._cosines(vectors, texts)
@@ -179,9 +191,14 @@ class Kinds:
         return vectors.astype(np.float64) @ self._vectors.T.astype(np.float64)
 
     def _found(self, text: str) -> list[tuple[str, ...]]:
-        """Return the words of each kind that stand in a text."""
-        said = f" {' '.join(_WORDS.findall(cut(text).lower()))} "
-        return [tuple(word for word in kind.words if f" {word} " in said) for kind in self.kinds]
+        """Return the words of each kind that stand in a text and are not denied there."""
+        words = _WORDS.findall(cut(text).lower())
+        said = f" {' '.join(words)} "
+        affirmed = f" {' '.join(_affirmed(words))} "
+        return [
+            tuple(w for w in kind.words if f" {w} " in (said if _denies(w) else affirmed))
+            for kind in self.kinds
+        ]
 
     def _scores(
         self, cosines: NDArray[np.float64], found: Sequence[Sequence[tuple[str, ...]]]
@@ -234,8 +251,21 @@ def read_kinds() -> tuple[Kind, ...]:
     return tuple(Kind.model_validate(table) for table in tables["kind"])
 
 
+def _denies(words: str) -> bool:
+    return not DENIALS.isdisjoint(words.split())
+
+
+def _affirmed(words: Sequence[str]) -> Iterator[str]:
+    """Leave out each denial and the words that it may reach."""
+    reached = 0
+    for word in words:
+        reached = DENIAL_REACH if word in DENIALS else reached - 1
+        if reached < 0:
+            yield word
+
+
 def _shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = softmax(scores / TEMPERATURE)
+    shares: NDArray[np.float64] = softmax(scores / TEMPERATURE, axis=-1)
     return shares
 
 

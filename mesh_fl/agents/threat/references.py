@@ -9,6 +9,7 @@ from mesh_fl.agent import Files
 from mesh_fl.agents.threat._attack_files import Control, read_controls
 from mesh_fl.agents.threat.kinds import Kinds
 from mesh_fl.agents.threat.remediation import Remediation
+from mesh_fl.agents.threat.severity import kinds_of
 from mesh_fl.agents.threat.techniques import Techniques, load_techniques, read_attack
 from mesh_fl.agents.threat.vulnerabilities import Vulnerabilities, read_vulnerabilities
 from mesh_fl.config import nearest
@@ -63,7 +64,7 @@ def read_references(files: Files, encoder: Encoder) -> References:
         If a name is unknown, or a file is missing or something else.
     """
     refuse_unknown(files, NAMES, "threat")
-    kinds = Kinds(encoder)
+    kinds = kinds_of(encoder)
     attack = files.get("attack")
     techniques = load_techniques(encoder) if attack is None else read_attack(attack, encoder)
     controls: Mapping[str, Sequence[Control]] = _optional(files, "controls", read_controls) or {}

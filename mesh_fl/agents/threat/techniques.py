@@ -2,7 +2,7 @@
 
 ATT&CK (attack.mitre.org) is MITRE's catalogue of what attackers do. The one that comes with the
 package holds the techniques that are met most, in our own words; a bundle of the user's replaces
-it.
+it. The constants were chosen on 37 sentences of our own and 700 examples that ATT&CK v15 gives.
 """
 
 import math
@@ -28,11 +28,11 @@ from mesh_fl.agents.threat._attack_files import (
 from mesh_fl.errors import DataError
 from mesh_fl.text.encoder import Encoder, Vectors, cut
 
-THRESHOLD = 0.45
+THRESHOLD = 0.4
 """Score below which a technique is not told; no right one of the texts it was set on fell below."""
 MARGIN = 0.15
 """How far behind the best a technique may be and still be told."""
-WORD_WEIGHT = 0.05
+WORD_WEIGHT = 0.1
 MOST_WORDS = 3.0
 """So many words of the greatest rarity count, so that long texts are not like everything."""
 TOLD_WORDS = 5
@@ -95,7 +95,7 @@ class Techniques:
     Parameters
     ----------
     techniques : sequence of Technique
-        Each with at least one text.
+        At least one.
     source : str
         What to call the catalogue.
     encoder : Encoder
@@ -106,8 +106,9 @@ class Techniques:
         self.source = source
         self._techniques = tuple(techniques)
         self._places = {technique.id: place for place, technique in enumerate(self._techniques)}
-        self._vectors = encoder.encode([text for each in self._techniques for text in each.texts])
-        counts = [len(technique.texts) for technique in self._techniques]
+        texts = [(*technique.texts, technique.name) for technique in self._techniques]
+        self._vectors = encoder.encode([text for each in texts for text in each])
+        counts = [len(each) for each in texts]
         self._starts = np.cumsum([0, *counts[:-1]])
         self._words = _word_index(self._techniques)
 

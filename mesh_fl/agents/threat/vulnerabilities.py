@@ -1,10 +1,9 @@
-"""What public files know of a vulnerability: exploited (KEV), likely to be (EPSS), severe (CVSS)."""
+"""What public files know of a vulnerability: KEV (exploited), EPSS (how likely), CVSS (how bad)."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +19,7 @@ from mesh_fl.agents.threat._vulnerability_files import (
     read_known_exploited,
     read_records,
 )
+from mesh_fl.agents.threat._vulnerability_priority import Priority, prioritise
 from mesh_fl.agents.threat._vulnerability_store import key_of
 from mesh_fl.agents.threat.cvss_vectors import (
     CvssVersion,
@@ -40,14 +40,6 @@ __all__ = [
     "read_vulnerabilities",
     "score_vector",
 ]
-
-Priority = Literal["act first", "act soon", "plan", "routine", "unknown"]
-
-LIKELY_EPSS, NOTABLE_EPSS = 0.1, 0.01
-"""From these probabilities on, exploitation within 30 days is likely, or worth a plan."""
-
-CRITICAL_CVSS, HIGH_CVSS = 9.0, 7.0
-"""Where FIRST's ratings "critical" and "high" begin."""
 
 ROUNDING_CVSS = 0.05
 """Scores have one digit after the point."""
@@ -167,7 +159,7 @@ class Vulnerabilities:
             raise DataError(f"expected a CVE id such as CVE-2021-44228, found {cve[:40]!r}")
         parts = (self._exploited(key), self._likely(key), self._described(key))
         values = {name: value for part in parts for name, value in part.values.items()}
-        priority, reason = _priority(values)
+        priority, reason = prioritise(values)
         return VulnerabilityAnswer.model_validate(
             {
                 "cve": cve.strip().upper(),
@@ -313,34 +305,3 @@ def _sources(parts: tuple[_Found, ...]) -> Iterator[Source]:
     for part in parts:
         if part.source is not None:
             yield Source(name=part.source.name, date=part.source.date or None)
-
-
-def _priority(values: dict[str, object]) -> tuple[Priority, str]:
-    """KEV before EPSS before CVSS: what happens weighs more than what may, and that than harm."""
-    epss, score = values.get("epss"), values.get("cvss_score")
-    if values.get("known_exploited"):
-        use = ", for ransomware too" if values.get("ransomware") else ""
-        return "act first", f"it is exploited{use} (CISA's catalogue)"
-    if isinstance(epss, float):
-        return _by_likelihood(epss, score if isinstance(score, float) else None)
-    if isinstance(score, float):
-        return _by_severity(score)
-    return "unknown", "no file tells of its exploitation or severity"
-
-
-def _by_likelihood(epss: float, score: float | None) -> tuple[Priority, str]:
-    said = f"its probability of exploitation within 30 days is {epss:.3f} (EPSS)"
-    if epss >= LIKELY_EPSS:
-        return "act soon", f"{said}, at least {LIKELY_EPSS:g}"
-    if epss >= NOTABLE_EPSS:
-        return "plan", f"{said}, at least {NOTABLE_EPSS:g}"
-    if score is not None and score >= CRITICAL_CVSS:
-        return "plan", f"{said}, but its CVSS score is {score:g}, critical"
-    return "routine", f"{said}, below {NOTABLE_EPSS:g}"
-
-
-def _by_severity(score: float) -> tuple[Priority, str]:
-    said = f"its CVSS score is {score:g}; how likely its exploitation is, no EPSS file tells"
-    if score >= CRITICAL_CVSS:
-        return "act soon", said
-    return ("plan" if score >= HIGH_CVSS else "routine"), said

@@ -105,21 +105,27 @@ def tf_idf_auc(train: Data, test: Data, seed: int) -> float:
         from sklearn.linear_model import LogisticRegression
     except ImportError:
         raise ConfigError(f"the baseline is scikit-learn's, not installed: {EXTRA}") from None
-    high = train["level"] >= LEVELS.index("high")
+    high = _high(train)
     if len(np.unique(high)) < 2:
         return 0.5
-    counts = _hashed_words()
-    weigh = TfidfTransformer(sublinear_tf=True).fit(counts[train["place"]])
-    model = LogisticRegression(max_iter=1000, random_state=seed)
-    model.fit(weigh.transform(counts[train["place"]]), high)
-    scores = model.decision_function(weigh.transform(counts[test["place"]]))
-    return exact_auc(scores, (test["level"] >= LEVELS.index("high")).astype(np.float64))
+    own, others = (_hashed_words()[_places(data)] for data in (train, test))
+    weigh = TfidfTransformer(sublinear_tf=True).fit(own)
+    model = LogisticRegression(max_iter=1000, random_state=seed).fit(weigh.transform(own), high)
+    return exact_auc(model.decision_function(weigh.transform(others)), _high(test))
 
 
 def commonest_accuracy(train: Data, test: Data, seed: int) -> float:
     """Return the accuracy of calling everything what most of one's own records are."""
     values, counts = np.unique(train["level"], return_counts=True)
     return float(np.mean(test["level"] == values[counts.argmax()]))
+
+
+def _high(data: Data) -> NDArray[np.float64]:
+    return (data["level"].astype(np.float64) >= LEVELS.index("high")).astype(np.float64)
+
+
+def _places(data: Data) -> NDArray[np.int64]:
+    return data["place"].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,9 @@ def _rated() -> _Rated:
             rows = [
                 row
                 for row in csv.DictReader(file)
-                if row["description"] and row["published"] and row["severity"].lower() in LEVELS
+                if row["description"]
+                and row["published"]
+                and (row["severity"] or "").lower() in LEVELS
             ]
     except (OSError, KeyError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}") from None
@@ -189,4 +197,5 @@ def _hashed_words() -> "csr_matrix":
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing = HashingVectorizer(n_features=HASHED_TO, alternate_sign=False, norm=None)
-    return hashing.fit_transform(_rated().texts)
+    counts: csr_matrix = hashing.fit_transform(_rated().texts)
+    return counts

@@ -20,7 +20,8 @@ from mesh_fl.agents.threat.kinds import (
 from mesh_fl.errors import DataError
 from mesh_fl.text.encoder import load_encoder
 
-TEXTS = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))["kinds"]
+MEASURED = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
+TEXTS, HARMLESS = MEASURED["kinds"], MEASURED["denials"]["harmless"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ class TestCatalogue:
 
 
 class TestAccuracy:
-    """On the half of the sentences that chose no constant; 91 of 98 are right."""
+    """On the half of the sentences that chose no constant; 90 of 98 are right."""
 
     @pytest.fixture
     def pairs(self, kinds: Kinds) -> list[tuple[str, KindAnswer]]:
@@ -83,6 +84,9 @@ class TestAccuracy:
     def test_few_threats_are_missed(self, pairs: list[tuple[str, KindAnswer]]) -> None:
         threats = [answer for kind, answer in pairs if kind != "none"]
         assert sum(not answer.is_threat for answer in threats) <= 4
+
+    def test_half_of_the_denials_are_understood(self, kinds: Kinds) -> None:
+        assert sum(not answer.is_threat for answer in ask(kinds, *HARMLESS)) >= 5
 
     def test_confidence_is_about_as_high_as_accuracy(
         self, pairs: list[tuple[str, KindAnswer]]
@@ -130,6 +134,19 @@ class TestAnswer:
         assert answer.confidence == 0
         assert answer.reason.startswith(("the text", "there are no words"))
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Trojan beacon: evil.com, bad.com, OS EST del /f /q, MIT DAS con",
+            "Ransom note à la carte for José Müller, Łukasz and Zoë",
+        ],
+    )
+    def test_logs_and_names_are_not_taken_for_another_language(
+        self, kinds: Kinds, text: str
+    ) -> None:
+        (answer,) = ask(kinds, text)
+        assert answer.is_threat
+
     def test_it_is_explained_by_known_sentences_and_words(self, kinds: Kinds) -> None:
         (answer,) = ask(kinds, "WAF stopped a UNION SELECT, clearly SQL injection")
         similarities = [likeness.similarity for likeness in answer.nearest]
@@ -164,6 +181,23 @@ class TestAnswer:
         texts = [" ".join(words), "wormhole viruses", f"{words[0]}, {words[1]}"]
         scores = kinds.scores(vector, texts)[:, place]
         assert scores.tolist() == pytest.approx([MOST_WORDS * WORD_WEIGHT, 0, 2 * WORD_WEIGHT])
+
+    @pytest.mark.parametrize(
+        ("text", "counts"),
+        [
+            ("no sign of ransomware", 0),
+            ("ransomware, not a test", 1),
+            ("we do not know which ransomware", 0),
+            ("no, we do have it: all is lost to ransomware", 1),
+            ("ransomware isn't here", 1),
+        ],
+    )
+    def test_a_word_that_is_denied_does_not_count(
+        self, kinds: Kinds, text: str, counts: int
+    ) -> None:
+        place = [kind.name for kind in kinds.kinds].index("ransomware")
+        scores = kinds.scores(np.zeros((1, 384), dtype=np.float32), [text])
+        assert scores[0, place] == pytest.approx(counts * WORD_WEIGHT)
 
     def test_nothing_asked_nothing_answered(self, kinds: Kinds) -> None:
         assert kinds.classify(np.zeros((0, 384), dtype=np.float32), []) == ()

@@ -14,9 +14,11 @@ from mesh_fl.agents.threat import _attack_files
 from mesh_fl.agents.threat._attack_files import read_attack_file, read_controls
 from mesh_fl.agents.threat.techniques import (
     MARGIN,
+    MOST_WORDS,
     NAMED,
     NOT_IN_CATALOGUE,
     SIMILAR,
+    WORD_WEIGHT,
     TechniqueMatch,
     Techniques,
     load_techniques,
@@ -175,7 +177,7 @@ class TestRetrieval:
     def test_all_told_by_likeness_are_near_the_best(self, techniques: Techniques) -> None:
         for _, text in TEXTS:
             similar = [match.similarity or 0 for match in find(techniques, text)]
-            assert max(similar) - min(similar) <= MARGIN + 0.15  # words add up to 0.15
+            assert max(similar) - min(similar) <= MARGIN + MOST_WORDS * WORD_WEIGHT
 
     def test_a_vector_of_another_dimension_is_refused(self, techniques: Techniques) -> None:
         with pytest.raises(DataError, match="expected a vector"):

@@ -1,0 +1,154 @@
+"""What was found in one text, and how grave that makes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.agents.threat.answer import Reported, Severity
+from mesh_fl.agents.threat.cvss_vectors import ScoredVector
+from mesh_fl.agents.threat.indicators import Indicator
+from mesh_fl.agents.threat.kinds import KindAnswer
+from mesh_fl.agents.threat.severity import LEVELS
+from mesh_fl.agents.threat.stix import Finding, Observed
+from mesh_fl.agents.threat.techniques import TechniqueMatch
+from mesh_fl.agents.threat.vulnerabilities import VulnerabilityAnswer
+from mesh_fl.text.encoder import cut
+
+NO_THREAT = "no threat was found in the text"
+VULNERABILITY = "vulnerability"
+TITLE_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Case:
+    """One record as it was asked: the text with what a bundle brought, and what is told of it."""
+
+    text: str
+    observed: Observed | None
+    severity: str
+    threat_type: str
+    as_stix: bool
+
+
+@dataclass(frozen=True)
+class Graveness:
+    """How grave a threat is, and who says so; both None where there is no threat."""
+
+    level: Severity | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """All that was found in one text.
+
+    Parameters
+    ----------
+    case : Case
+    kind : KindAnswer
+        By the catalogue of kinds or a classifier.
+    indicators, vulnerabilities, vectors, techniques : tuples
+    named : tuple of str
+        Ids of techniques that stand in the text itself.
+    severity : Graveness
+    """
+
+    case: Case
+    kind: KindAnswer
+    indicators: tuple[Indicator, ...]
+    vulnerabilities: tuple[VulnerabilityAnswer, ...]
+    vectors: tuple[ScoredVector, ...]
+    techniques: tuple[TechniqueMatch, ...]
+    named: tuple[str, ...]
+    severity: Graveness = Graveness()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the text calls by its id: such a text is about a threat, whatever it is like."""
+        cves = (one.cve for one in self.vulnerabilities)
+        return (*cves, *(one.vector for one in self.vectors), *self.named)
+
+    @property
+    def is_threat(self) -> bool:
+        """Whether the text tells of a threat."""
+        return self.kind.is_threat or bool(self.names)
+
+    @property
+    def threat_type(self) -> str:
+        """The kind; a vulnerability where only ids say that there is a threat."""
+        return VULNERABILITY if self.names and not self.kind.is_threat else self.kind.kind
+
+    @property
+    def type_reason(self) -> str:
+        """Why it is of this type, for people."""
+        if self.threat_type == self.kind.kind:
+            return self.kind.reason
+        return f"the text names {', '.join(self.names[:3])}"
+
+    @property
+    def reported(self) -> Reported | None:
+        """What somebody told of it, beside what was found."""
+        severity, told = self.case.severity, self.case.threat_type.strip()
+        if not (severity or told):
+            return None
+        word = told.lower().replace(" ", "_").replace("-", "_")
+        return Reported(
+            severity=_level(severity),
+            severity_agrees=severity == self.severity.level if severity else None,
+            threat_type=told or None,
+            threat_type_agrees=word == self.threat_type.lower() if told else None,
+        )
+
+    def finding(self, created: datetime) -> Finding:
+        """Return what a STIX bundle tells of it."""
+        return Finding(
+            name=f"{self.threat_type}: {cut(self.case.text)[:TITLE_CHARACTERS]}",
+            threat_type=self.threat_type,
+            description=cut(self.case.text),
+            severity=self.severity.level,
+            confidence=round(100 * self.kind.confidence),
+            indicators=self.indicators,
+            techniques=tuple((one.id, one.name or one.id) for one in self.techniques),
+            cves=tuple(one.cve for one in self.vulnerabilities),
+            created=created,
+        )
+
+
+def severity_of(reading: Reading, chances: NDArray[np.float64]) -> Graveness:
+    """Return the level of the worst CVSS score at hand, else the model's likeliest level.
+
+    Parameters
+    ----------
+    reading : Reading
+    chances : ndarray, shape (4,)
+        Of each level, under the model.
+    """
+    if not reading.is_threat:
+        return Graveness()
+    rated = sorted(_rated(reading), reverse=True)
+    for score, severity, name in rated:
+        level = _level(severity)
+        if level is not None:
+            return Graveness(level, f"CVSS {score:g} of {name}")
+    return Graveness(_level(LEVELS[int(chances.argmax())]), "the likeliest level of the model")
+
+
+def _rated(reading: Reading) -> Iterator[tuple[float, str, str]]:
+    for one in reading.vectors:
+        yield one.score, one.severity, one.vector
+    for known in reading.vulnerabilities:
+        if known.cvss_score is not None and known.cvss_severity is not None:
+            yield known.cvss_score, known.cvss_severity, known.cve
+
+
+def _level(word: str) -> Severity | None:
+    levels: dict[str, Severity] = {
+        "low": "low",
+        "medium": "medium",
+        "high": "high",
+        "critical": "critical",
+    }
+    return levels.get(word.lower())

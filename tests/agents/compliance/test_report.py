@@ -1,0 +1,157 @@
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mesh_fl.agents.compliance.assessment import Assessment, assess
+from mesh_fl.agents.compliance.catalogue import Control, Framework
+from mesh_fl.agents.compliance.evidence import read_evidence
+from mesh_fl.agents.compliance.oscal_results import assessment_results
+from mesh_fl.agents.compliance.report import LIMITS, audit_report, escape
+from mesh_fl.text.sentences import sentences_of
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+HOSTILE = "a | b `c` <script>alert(1)</script> [x](http://e.example) **bold** # ![i](u)"
+
+
+def assessment(policy: str, title: str = "Backup") -> Assessment:
+    ids = ("AC-2(1)", "1.2.5", "Article 32", "CC6.1")
+    controls = tuple(
+        Control(framework="F", id=one, title=title, text="", family=title, checks=(f"check{one}",))
+        for one in ids
+    )
+
+    def matcher(controls: Sequence[Control], said: Sequence[str]) -> NDArray[np.float64]:
+        return np.tile(np.linspace(0.9, 0.2, len(controls))[:, None], (1, len(said)))
+
+    evidence = read_evidence(
+        json.dumps(
+            [
+                {"check": "check1.2.5", "status": "fail", "system": title, "text": title},
+                {"check": "check1.2.5", "status": "pass", "date": "2020-01-01"},
+                {"check": title, "status": "pass"},
+                {"check": "x", "status": "what?"},
+            ]
+        )
+    )
+    framework = Framework(name=f"F {title}", version="1", controls=controls, source="f.json")
+    said = sentences_of(policy)
+    return assess(framework, said, evidence, matcher, model_used="fake", now=NOW)
+
+
+class TestMarkdown:
+    def test_what_stands_in_it(self) -> None:
+        report = audit_report(assessment("Backups run every day. We do not keep logs."))
+        for part in (
+            "# Audit readiness: F Backup",
+            "Assessed on 2026-06-01 12:00 UTC.",
+            "| Audit readiness | not ready |",
+            "## Gaps by family",
+            "## Recommendations",
+            "### 1.2.5 Backup",
+            "“Backups run every day.” (line 1, similarity 0.90)",
+            "- Against it (denied): “We do not keep logs.”",
+            "- Check check1.2.5 on Backup: **fail** (undated, evidence item 1): Backup",
+            "- Not known to the framework: Backup",
+            "- Problem: evidence item 4: expected a status",
+            "- Similarity by fake: from 0.50 a sentence satisfies",
+        ):
+            assert part in report
+        assert all(limit in report for limit in LIMITS)
+        assert "no certification" in report
+
+    def test_hostile_text_stays_text(self) -> None:
+        report = audit_report(assessment(f"Backups {HOSTILE}.", HOSTILE))
+        assert "<script" not in report
+        assert "http://" not in report
+        assert not re.search(r"(?<!\\)[`\[\]]", report)
+        heads = [line for line in report.splitlines() if line.startswith("|")]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in heads} <= {3, 5, 6}
+
+    @given(st.text(max_size=200))
+    def test_anything_escaped_is_one_line_without_markup(self, text: str) -> None:
+        safe = escape(text)
+        assert len(safe.splitlines()) <= 1
+        assert "<" not in safe
+        assert not re.search(r"(?<!\\)(?:\\\\)*[|`*\[]", safe)
+
+    @pytest.mark.parametrize("text", ["1. x", "1.", "- x", "=== x", "> x", "# x", "+ x", "~~~"])
+    def test_no_line_opens_a_block(self, text: str) -> None:
+        assert re.match(r"\\[^0-9a-z]|&gt;|[0-9]+\\\.", escape(text))
+
+
+class TestOscal:
+    def test_the_document_says_what_the_assessment_says(self) -> None:
+        document = assessment_results(assessment("Backups run every day. We do not keep logs."))
+        json.dumps(document, allow_nan=False)
+        body = document["assessment-results"]
+        assert isinstance(body, dict)
+        assert body["metadata"]["oscal-version"] == "1.1.2"
+        (result,) = body["results"]
+        included = result["reviewed-controls"]["control-selections"][0]["include-controls"]
+        assert [one["control-id"] for one in included] == [
+            "ac-2.1",
+            "_1.2.5",
+            "article.32",
+            "cc.6.1",
+        ]
+        states = [one["target"]["status"]["state"] for one in result["findings"]]
+        assert states == ["not-satisfied"] * 4
+        assert [one["props"][0]["value"] for one in result["findings"]] == [
+            "gap",
+            "gap",
+            "gap",
+            "gap",
+        ]
+        observed = {one["uuid"] for one in result["observations"]}
+        related = {
+            one["observation-uuid"]
+            for finding in result["findings"]
+            for one in finding.get("related-observations", [])
+        }
+        assert related == observed
+        plan = body["import-ap"]["href"]
+        assert plan == "#" + body["back-matter"]["resources"][0]["uuid"]
+
+    def test_a_satisfied_control(self) -> None:
+        document = assessment_results(assessment("Backups run every day."), "plan.json")
+        body = document["assessment-results"]
+        assert isinstance(body, dict)
+        finding = body["results"][0]["findings"][0]
+        assert finding["target"]["status"] == {"state": "satisfied", "reason": "pass"}
+        assert body["import-ap"] == {"href": "plan.json"}
+        assert "back-matter" not in body
+
+    def test_the_same_content_gives_the_same_ids_and_another_does_not(self) -> None:
+        ours, theirs = assessment("Backups run daily."), assessment("Backups run weekly.")
+        assert assessment_results(ours) == assessment_results(ours)
+
+        def ids(one: Assessment) -> list[str]:
+            return re.findall(r'"uuid": "([^"]+)"', json.dumps(assessment_results(one)))
+
+        assert len(set(ids(ours))) == len(ids(ours))
+        assert not set(ids(ours)) & set(ids(theirs))
+
+    def test_strings_are_what_oscal_takes(self) -> None:
+        text = json.dumps(assessment_results(assessment(f"B {HOSTILE}.", " \n\t ")))
+        for value in re.findall(r'"(?:title|value|description)": "((?:[^"\\]|\\.)*)"', text):
+            assert value == value.strip() != ""
+
+    def test_nothing_assessed(self) -> None:
+        framework = Framework(
+            name="F",
+            version="",
+            controls=(Control(framework="F", id="X-1", title="t", text=""),),
+            source="f",
+        )
+        empty = assess(framework, (), read_evidence(""), lambda *_: np.zeros((1, 0)), now=NOW)
+        body = assessment_results(empty)["assessment-results"]
+        assert isinstance(body, dict)
+        assert "findings" not in body["results"][0]
+        assert "not available" in audit_report(empty)
