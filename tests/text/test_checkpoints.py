@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import pickle
 import shutil
@@ -600,26 +601,49 @@ def test_settings_that_fetch_or_run_code_are_ignored(
 # Manners.
 
 
+@pytest.fixture
+def chatter() -> Iterator[list[str]]:
+    """What transformers logs, at its chattiest."""
+    from transformers.utils import logging as talk
+
+    told: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    handler = Listening()
+    before = talk.get_verbosity()
+    talk.set_verbosity_info()
+    talk.enable_progress_bar()
+    talk.add_handler(handler)
+    yield told
+    talk.remove_handler(handler)
+    talk.set_verbosity(before)
+
+
 def test_nothing_is_printed_and_nothing_stays_changed(
-    originals: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    originals: dict[str, Path],
+    tmp_path: Path,
+    chatter: list[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from transformers.utils import logging
+    from transformers.utils import logging as talk
 
     body = saved(trained("roberta").roberta, tmp_path / "body", "roberta")
     configure(body, id2label={"0": "calm", "1": "angry"})
-    logging.set_verbosity_info()
-    logging.enable_progress_bar()
     before = dict(os.environ)
+    chatter.clear()
     capfd.readouterr()
     load_classifier(originals["roberta"]).classify(TEXTS)
     load_phraser(originals["t5"]).phrase("vpn drops", 2)
     with pytest.raises(AgentError):
         load_classifier(body)
+    assert chatter == []
     assert capfd.readouterr() == ("", "")
-    assert logging.get_verbosity() == logging.INFO
-    assert logging.is_progress_bar_enabled()
+    assert talk.get_verbosity() == talk.INFO
+    assert talk.is_progress_bar_enabled()
     assert dict(os.environ) == before
-    logging.set_verbosity_warning()
 
 
 @pytest.mark.parametrize("package", ["torch", "transformers", "safetensors.torch"])

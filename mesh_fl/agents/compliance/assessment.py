@@ -11,16 +11,9 @@ from mesh_fl.agents.compliance.advice import Recommendation, recommend
 from mesh_fl.agents.compliance.catalogue import Control, Framework
 from mesh_fl.agents.compliance.claims import claim_of
 from mesh_fl.agents.compliance.evidence import Evidence, Result
+from mesh_fl.agents.compliance.judging import Reading, judge, read_policy
 from mesh_fl.agents.compliance.readiness import AuditReadiness, readiness_of
-from mesh_fl.agents.compliance.verdict import (
-    ControlAssessment,
-    Part,
-    Quote,
-    Reading,
-    Rules,
-    judge,
-    read_policy,
-)
+from mesh_fl.agents.compliance.verdict import ControlAssessment, Part, Quote, Rules
 from mesh_fl.errors import AgentError
 from mesh_fl.text.sentences import Sentence
 

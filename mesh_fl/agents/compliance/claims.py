@@ -2,8 +2,8 @@
 
 A rule of words, for English. It reads "we do not encrypt backups" as a denial and "users must not
 share passwords" as a commitment. It errs on the side of the auditor: a negation that it does not
-know counts as a denial. It knows nothing of irony, of references ("the same holds for backups"), or
-of what other sentences say.
+know counts as a denial. It knows nothing of harm told without a word of negation ("terminated users
+keep their accounts"), of references ("the same holds for backups"), or of other sentences.
 """
 
 import re
@@ -22,15 +22,21 @@ _SAFEGUARD = (
 )
 
 # What is harmful: not doing it is a commitment.
-_HARM = re.compile(
-    r"\b(?:shar(?:e|es|ed|ing)|reus(?:e|es|ed|ing)|allow(?:s|ed)?|permit(?:s|ted)?|grant(?:s|ed)?|"
+_HARM = (
+    r"(?:shar(?:e|es|ed|ing)|reus(?:e|es|ed|ing)|allow(?:s|ed)?|permit(?:s|ted)?|grant(?:s|ed)?|"
     r"disclos(?:e|es|ed)|expos(?:e|es|ed)|transmit(?:s|ted)?|sen[dt]|tolerated?|accept(?:s|ed)?|"
     r"bypass(?:es|ed)?|circumvent(?:s|ed)?|sell|sold|exceed(?:s|ed)?|hard-?coded?|embed(?:ded)?|"
-    r"leave|tamper(?:ed)?|alter(?:ed)?|modif(?:y|ied)|delet(?:e|ed)|overwritten|disabled?|"
+    r"leaves?|tamper(?:ed)?|alter(?:ed)?|modif(?:y|ied)|delet(?:e|ed)|overwritten|disabled?|"
     r"switch(?:ed)? off|turn(?:ed)? off|deactivated?|install(?:ed)?|download(?:ed)?|connect(?:ed)?|"
-    r"released?|removed?|copied|copy|prohibited|forbidden|blocked|rejected|"
-    r"plain-?\s?text|clear-?\s?text|unencrypted|unauthori[sz]ed|unapproved|source code|"
+    r"released?|removed?|copied|copy|prohibited|forbidden|blocked|rejected|get access)"
+)
+_HARMFUL = re.compile(
+    r"\b(?:plain-?\s?text|clear-?\s?text|unencrypted|unauthori[sz]ed|unapproved|source code|"
     r"default (?:passwords?|accounts?|credentials)|shared accounts?|personal devices?)\b"
+)
+_HARMS = re.compile(rf"\b{_HARM}\b")
+_HARM_DENIED = re.compile(
+    rf"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot)\b.{{1,80}}?\b{_HARM}\b"
 )
 
 _PROHIBITION = re.compile(
@@ -61,7 +67,7 @@ _LACK = re.compile(
     rf"|\b{_SAFEGUARD} (?:is|are|was|were|has been|have been|remains?) (?:\w+ )?"
     r"(?:disabled|deactivated|(?:turned|switched) off|off|optional|voluntary|waived|suspended)\b"
     r"|\b(?:optional|voluntary|not applicable|out of scope|waived|ad hoc|discretionary)\b"
-    rf"|\bwithout (?:\w+ )?{_SAFEGUARD}\b"
+    rf"|\bwithout (?:\w+ )?{_SAFEGUARD}\b|\bwithout being \w+ed\b"
     r"|\b(?:stopped|discontinued|abandoned|rarely|seldom|hardly)\b"
     r"|\b(?:need not|(?:do|does) not (?:have|need) to)\b"
 )
@@ -80,7 +86,7 @@ _PLAN = re.compile(
     r"\bnot yet\b|\byet to\b|\b(?:is|are|was|were|being|currently) (?:planned|budgeted|scheduled"
     r" to be (?:introduced|implemented|deployed|rolled out|completed))\b"
     r"|\bplanned for\b|\b(?:plan|plans|planning|intend|intends|aim|aims|hope|hopes|expect|expects|"
-    r"would like|going) to\b"
+    r"would like|want|wants|going) to\b"
     r"|\bto be (?:implemented|introduced|done|defined|decided|determined|deployed|rolled out|"
     r"completed|documented)\b|\btbd\b|\btbc\b|\bto-?do\b"
     r"|\bwill (?:soon |eventually |later )?be (?:implemented|introduced|deployed|rolled out|"
@@ -89,7 +95,8 @@ _PLAN = re.compile(
     r"|\blater this (?:year|quarter|month)\b|\bin (?:the )?(?:near )?future\b|\bin progress\b"
     r"|\bunder (?:development|construction)\b"
     r"|\bon (?:the|our) roadmap\b|\bpending\b|\bby (?:q[1-4]|the end of|20[0-9]{2})\b"
-    r"|\bbeing (?:implemented|introduced|rolled out|developed|evaluated|drafted)\b"
+    r"|\bcoming soon\b|\bwill be started\b"
+    r"|\bbeing (?:prepared|implemented|introduced|rolled out|developed|evaluated|drafted)\b"
 )
 
 _ADVICE = re.compile(
@@ -141,10 +148,12 @@ def _clause(clause: str) -> Claim:
         return "advised"
     if _PROHIBITION.search(claimed):
         return "affirmed"
+    is_harmful = bool(_HARMFUL.search(claimed))
     if _LACK.search(claimed):
-        return "affirmed" if _HARM.search(claimed) and not _is_off(claimed) else "denied"
+        is_refused = is_harmful or bool(_HARMS.search(claimed))
+        return "affirmed" if is_refused and not _is_off(claimed) else "denied"
     if _NEGATION.search(claimed):
-        return "affirmed" if _HARM.search(claimed) else "denied"
+        return "affirmed" if is_harmful or _HARM_DENIED.search(claimed) else "denied"
     return "denied" if _EXPOSED.search(claimed) else "affirmed"
 
 

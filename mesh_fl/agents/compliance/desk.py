@@ -158,7 +158,7 @@ class Desk:
                 control=self.controls[k],
                 title=public_controls()[self.controls[k]].title,
                 score=float(scores[k]),
-                share=float(shares[k]) if learned.knows_mappings else None,
+                share=max(0.0, float(shares[k])) if learned.knows_mappings else None,
                 similarity=float(data["public"][0, k]),
                 mapped=mapped.get(self.controls[k], ()),
             )

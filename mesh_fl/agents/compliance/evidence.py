@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from mesh_fl.agents.compliance.catalogue import distinct
@@ -11,7 +12,7 @@ from mesh_fl.errors import DataError
 
 Status = Literal["pass", "fail", "unknown"]
 
-WORDS: Mapping[Status, str] = {
+_SPELT: Mapping[Status, str] = {
     "pass": "pass passed passing ok yes y true 1 success successful compliant satisfied met"
     " conformant conforms implemented enabled green effective",
     "fail": "fail failed failing failure no n false 0 error noncompliant not_compliant"
@@ -20,9 +21,12 @@ WORDS: Mapping[Status, str] = {
     "unknown": "manual info unknown muted skip skipped pending na n/a none not_applicable"
     " not_available inconclusive insufficient_data not_assessed new warning other",
 }
+WORDS: Mapping[Status, frozenset[str]] = {
+    status: frozenset(words.split()) for status, words in _SPELT.items()
+}
 """What people and scanners write for a status; case, spaces and hyphens do not count."""
 
-MOST_RESULTS = 50_000
+MOST_RESULTS = 20_000
 MOST_PROBLEMS = 20
 LISTS = ("evidence", "results", "findings", "items")
 NAMES = (
@@ -164,7 +168,8 @@ def _is_result(entry: Mapping[str, object]) -> bool:
     return bool(keys & set(STATUSES)) and bool(keys & {*NAMES, "metadata"})
 
 
-def _key(name: object) -> str:
+@lru_cache(maxsize=1_000)
+def _key(name: str) -> str:
     return "".join(sign for sign in text(name, 40).lower() if sign.isalnum())
 
 
@@ -229,7 +234,7 @@ def _status(fields: Mapping[str, object], place: str) -> tuple[Status | None, st
     word = str(value).lower() if isinstance(value, bool) else _word(value, 40).lower()
     key = word.replace("-", "_").replace(" ", "_")
     for status, words in WORDS.items():
-        if {key, key.replace("_", "")} & set(words.split()):
+        if key in words or key.replace("_", "") in words:
             return status, ""
     found = repr(word) if word else kind(value)
     return None, f"{place}: expected a status (pass, fail or unknown), found {found}"

@@ -1,5 +1,6 @@
 """An assessment as OSCAL assessment results (NIST, JSON, 1.1.2)."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -77,7 +78,8 @@ def assessment_results(assessment: Assessment, plan: str = "") -> dict[str, Json
 
 
 def _seed(assessment: Assessment) -> str:
-    return json.dumps(assessment.model_dump(mode="json"), sort_keys=True)
+    content = json.dumps(assessment.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _uuid(seed: str, *names: str) -> str:
@@ -124,7 +126,7 @@ def _token(control: str) -> str:
 def _reviewed(judged: Iterable[ControlAssessment]) -> Json:
     included: list[Json] = [{"control-id": _token(one.control)} for one in judged]
     if not included:
-        return {"description": "No control could be assessed."}
+        return {"description": "No control could be assessed.", "include-all": {}}
     return {"include-controls": included}
 
 

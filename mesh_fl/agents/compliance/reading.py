@@ -18,7 +18,6 @@ LONGEST_TEXT = 20_000
 _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+"
 )
-_SPACES = re.compile(r"\s+")
 
 
 def read_text(path: Path) -> str:
@@ -91,8 +90,10 @@ def text(value: object, most: int = LONGEST_TEXT) -> str:
     """Return text on one line, without what cannot be seen; "" for anything but text."""
     if not isinstance(value, str):
         return ""
-    # Cut first, since a cleaned text is never longer.
-    return _SPACES.sub(" ", _UNSEEN.sub(" ", value[: 2 * most])).strip()[:most]
+    cut = value[: 2 * most]
+    if not cut.isprintable():
+        cut = _UNSEEN.sub(" ", cut)
+    return " ".join(cut.split())[:most].rstrip()
 
 
 def kind(value: object) -> str:

@@ -128,7 +128,7 @@ def _encoded(questions: list[_Question], controls: tuple[str, ...], encoder: str
 def _column(table: Table, name: str, count: int) -> list[str]:
     if name not in table:
         return [""] * count
-    return [text.strip() for text in table[name].astype(np.str_).tolist()]
+    return [str(text).strip() for text in table[name].tolist()]
 
 
 def _floats(table: Table, name: str, count: int) -> NDArray[np.float64]:

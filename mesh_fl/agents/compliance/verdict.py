@@ -1,21 +1,12 @@
-"""Whether one control is met, from the sentences of a policy and the results of checks.
+"""What is said of one control: its status, what speaks for and against it, and why."""
 
-Results of checks beat sentences: a sentence says what should be, a check what is.
-"""
-
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from mesh_fl.agents.compliance.catalogue import Control
 from mesh_fl.agents.compliance.claims import Claim
-from mesh_fl.agents.compliance.evidence import Result
 from mesh_fl.agents.compliance.evidence import Status as CheckStatus
-from mesh_fl.text.sentences import Sentence
 
 Status = Literal["satisfied", "partial", "gap", "not_assessed"]
 
@@ -23,12 +14,6 @@ Cause = Literal[
     "failing", "stale", "denied", "planned", "advised", "mixed", "weak", "unmentioned", "unassessed"
 ]
 """Why a control is not satisfied."""
-
-MOST_SHOWN = 20
-"""Check results that are shown of one control, failing ones first; all of them are counted."""
-
-HALF = 0.5
-"""Score of a control that one thing speaks for and another against."""
 
 
 class Part(BaseModel):
@@ -87,7 +72,7 @@ class ControlAssessment(Part):
     against : Quote or None
         A sentence that denies, only plans or only advises what the control asks for.
     checks : tuple of CheckEvidence
-        The first `MOST_SHOWN` results, failing ones first.
+        The first 20 results, failing ones first.
     checks_passed, checks_failed, checks_stale, checks_unknown : int
         How many results there are of each; a stale one has passed, too long ago.
     why : str
@@ -108,172 +93,3 @@ class ControlAssessment(Part):
     checks_failed: int = 0
     checks_stale: int = 0
     checks_unknown: int = 0
-
-
-class _View(Part):
-    """How the control looks from one side: the policy, or the checks."""
-
-    status: Status
-    score: float
-    cause: Cause | None
-    why: str
-
-
-class Reading(Part):
-    """The sentences that say most about a control, and what follows from them.
-
-    Attributes
-    ----------
-    affirmed, other : Quote or None
-        The most relevant sentence that affirms something, and that does anything else.
-    """
-
-    affirmed: Quote | None = None
-    other: Quote | None = None
-
-
-def read_policy(
-    relevance: NDArray[np.float64], sentences: Sequence[Sentence], claims: Sequence[Claim]
-) -> Reading:
-    """Pick the sentences that say most about a control.
-
-    Parameters
-    ----------
-    relevance : ndarray, shape (n_sentences,)
-        From 0 to 1.
-    """
-    affirms = np.array([claim == "affirmed" for claim in claims], dtype=bool)
-
-    def top(among: NDArray[np.bool_]) -> Quote | None:
-        if not among.any():
-            return None
-        place = int(np.where(among, relevance, -1.0).argmax())
-        said = sentences[place]
-        return Quote(
-            text=said.text,
-            line=said.line,
-            number=said.number,
-            similarity=float(relevance[place]),
-            claim=claims[place],
-        )
-
-    return Reading(affirmed=top(affirms), other=top(~affirms))
-
-
-def judge(
-    control: Control, reading: Reading, results: Sequence[Result], rules: Rules, now: datetime
-) -> ControlAssessment:
-    """Judge one control."""
-    checks = sorted((_check(one, rules, now) for one in results), key=_urgency)
-    policy, checked = _by_policy(reading, rules), _by_checks(checks)
-    view = _together(policy, checked)
-    other = reading.other
-    is_against = other is not None and other.similarity >= rules.touches
-    return ControlAssessment(
-        control=control.id,
-        title=control.title,
-        family=control.family,
-        status=view.status if view else "not_assessed",
-        score=view.score if view else None,
-        cause=view.cause if view else "unassessed",
-        why=view.why if view else _unassessed(checks),
-        sentence=reading.affirmed,
-        against=other if is_against else None,
-        checks=tuple(checks[:MOST_SHOWN]),
-        checks_passed=sum(one.status == "pass" and not one.stale for one in checks),
-        checks_failed=sum(one.status == "fail" for one in checks),
-        checks_stale=sum(one.status == "pass" and one.stale for one in checks),
-        checks_unknown=sum(one.status == "unknown" for one in checks),
-    )
-
-
-def _check(result: Result, rules: Rules, now: datetime) -> CheckEvidence:
-    return CheckEvidence(
-        names=result.names[:5],
-        status=result.status,
-        stale=result.is_stale(now, rules.max_age_days),
-        system=result.system,
-        collected_at=result.collected_at,
-        text=result.text[:300],
-        place=result.place,
-    )
-
-
-def _urgency(check: CheckEvidence) -> tuple[int, bool]:
-    return ("fail", "unknown", "pass").index(check.status), not check.stale
-
-
-def _unassessed(checks: Sequence[CheckEvidence]) -> str:
-    if checks:
-        return f"{len(checks)} check results, none of which says pass or fail; no policy text"
-    return "no policy text and no check result bears on it"
-
-
-def _together(policy: _View | None, checked: _View | None) -> _View | None:
-    """Let the checks decide; a policy that denies what they show takes half away."""
-    if policy is None or checked is None:
-        return checked or policy
-    if policy.cause != "denied":
-        return checked
-    return _View(
-        status="gap" if checked.status == "gap" else "partial",
-        score=min(checked.score, HALF),
-        cause=checked.cause or "denied",
-        why=f"{checked.why}; {policy.why}",
-    )
-
-
-def _by_checks(checks: Sequence[CheckEvidence]) -> _View | None:
-    failed = sum(check.status == "fail" for check in checks)
-    stale = sum(check.status == "pass" and check.stale for check in checks)
-    counted = sum(check.status != "unknown" for check in checks)
-    if not counted:
-        return None
-    share = (counted - failed - HALF * stale) / counted
-    if failed:
-        why = f"{failed} of {counted} check results fail"
-        status: Status = "partial" if share >= HALF else "gap"
-        return _View(status=status, score=share, cause="failing", why=why)
-    if stale:
-        why = f"{stale} of {counted} check results are too old"
-        return _View(status="partial", score=share, cause="stale", why=why)
-    return _View(status="satisfied", score=1.0, cause=None, why=f"{counted} check results pass")
-
-
-def _by_policy(reading: Reading, rules: Rules) -> _View | None:
-    affirmed, other = reading.affirmed, reading.other
-    if affirmed is None and other is None:
-        return None
-    against = other if other and other.similarity >= rules.touches else None
-    strength = affirmed.similarity if affirmed else 0.0
-    if against and against.claim == "denied":
-        if against.similarity >= strength:
-            return _view("gap", 0.0, "denied", against)
-        if against.similarity >= rules.satisfies:
-            return _view("partial", HALF, "denied", against)
-    if affirmed and strength >= rules.satisfies:
-        return _view("satisfied", 1.0, None, affirmed)
-    if against and against.claim == "mixed" and against.similarity >= strength:
-        return _view("partial", HALF, "mixed", against)
-    if against and against.claim != "affirmed" and against.similarity >= strength:
-        return _view("gap", 0.0, against.claim, against)
-    if affirmed and strength >= rules.touches:
-        score = (strength - rules.touches) / (rules.satisfies - rules.touches)
-        return _view("partial", score, "weak", affirmed)
-    nearest = f"the nearest reaches {strength:.2f} of {rules.touches:.2f}"
-    why = f"no sentence of the policy speaks of it: {nearest}"
-    return _View(status="gap", score=0.0, cause="unmentioned", why=why)
-
-
-_SAYS = {
-    "affirmed": "matches it at",
-    "mixed": "affirms and denies it, at",
-    "denied": "denies it, at",
-    "planned": "only plans it, at",
-    "advised": "only advises it, at",
-}
-
-
-def _view(status: Status, score: float, cause: Cause | None, quote: Quote) -> _View:
-    why = f"the sentence in line {quote.line} {_SAYS[quote.claim]} {quote.similarity:.2f}"
-    return _View(status=status, score=score, cause=cause, why=why)

@@ -55,11 +55,13 @@ class ThreatIntelligence(Agent):
     clip : float
         L2 bound of a record's gradient.
     learning_rate : float
-        Step size on the mean gradient; about 16 divided by the rounds planned.
+        Step size on the mean gradient; about 32 divided by the rounds planned.
     momentum : float
         Share of the last step that is kept.
     prior_precision : float
-        How firmly `adapt` holds to the model that it starts from.
+        How firmly `adapt` holds to a trained global model.
+    own_precision : float
+        How firmly `adapt` holds to the public one, before any training.
     measure_bins : int
         Bins of the chance of high or critical, that quality is read from.
     """
@@ -72,9 +74,10 @@ class ThreatIntelligence(Agent):
     encoder: str = "minilm-l6-int8"
     records: float = 1000.0
     clip: float = 1.0
-    learning_rate: float = 1.0
+    learning_rate: float = 2.0
     momentum: float = 0.8
-    prior_precision: float = 10.0
+    prior_precision: float = 40.0
+    own_precision: float = 10.0
     measure_bins: int = 8
 
     def __post_init__(self) -> None:
@@ -93,7 +96,8 @@ class ThreatIntelligence(Agent):
         yield "encoder", self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"
         for name in ("records", "clip", "learning_rate"):
             yield name, 0 < getattr(self, name) < math.inf, "a number above 0"
-        yield "prior_precision", 1e-3 <= self.prior_precision < math.inf, "at least 0.001"
+        for name in ("prior_precision", "own_precision"):
+            yield name, 1e-3 <= getattr(self, name) < math.inf, "a number, at least 0.001"
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 up to below 1"
         yield "measure_bins", self.measure_bins >= 2, "at least 2 bins"
 
@@ -231,7 +235,8 @@ class ThreatIntelligence(Agent):
         z, level = _arrays(data)
         if not np.isfinite(level).any():
             return state
-        mean = fit_map(Prior(state["mean"], self.prior_precision), z, level)
+        precision = self.prior_precision if state["round"] > 0 else self.own_precision
+        mean = fit_map(Prior(state["mean"], precision), z, level)
         return {**state, "mean": mean}
 
     def simulated(self, records: int, seed: int) -> Data:

@@ -75,7 +75,10 @@ def test_configuration_survives_json():
     ("changes", "message"),
     [
         ({"controls": ("AC-2",)}, "controls: expected at least two"),
-        ({"controls": ("AC-2", "ac-3")}, r"controls: expected controls of the shipped list, .*ac-3"),
+        (
+            {"controls": ("AC-2", "ac-3")},
+            r"controls: expected controls of the shipped list, .*ac-3",
+        ),
         ({"controls": ("AC-2", "AC-2")}, "controls: expected each control once"),
         ({"encoder": "gpt"}, "encoder: expected one of minilm"),
         ({"clip": 0.0}, "clip: expected"),
@@ -119,9 +122,10 @@ def test_records_are_mappings_or_judgements_or_neither():
 
 
 @given(st.lists(lines, min_size=1, max_size=8), st.randoms())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_rows_are_short_and_depend_on_their_own_record(rows, random):
-    columns = table(*[tuple(row.values()) for row in rows])
+    names = ("technique", "control_ref", "text", "satisfied")
+    columns = table(*[tuple(row[name] for name in names) for row in rows])
     order = random.sample(range(len(rows)), random.randint(1, len(rows)))
     whole = AGENT.contribute(AGENT.init(), AGENT.prepare(columns)).toarray()
     part = AGENT.prepare({name: column[order] for name, column in columns.items()})
@@ -132,9 +136,7 @@ def test_rows_are_short_and_depend_on_their_own_record(rows, random):
 
 def test_a_row_touches_only_its_control():
     data = mappings([("T1486", "CP-9")])
-    row = unpack(
-        AGENT.layout(AGENT.init()), AGENT.contribute(AGENT.init(), data).toarray().ravel()
-    )
+    row = unpack(AGENT.layout(AGENT.init()), AGENT.contribute(AGENT.init(), data).toarray().ravel())
     assert np.flatnonzero(row["controls"]).tolist() == [2]
     assert np.flatnonzero(row["topics"].any(axis=1)).tolist() == [2]
     assert not row["residuals"].any()

@@ -106,6 +106,9 @@ def test_what_a_sentence_claims(sentence: str, claim: Claim) -> None:
         ("A penetration test is scheduled for March.", "affirmed"),
         ("The same is untrue of our backups.", "affirmed"),
         ("Backups are not stored on site, for safety.", "denied"),
+        ("Engineers do not log in as root.", "denied"),
+        ("Terminated users keep their accounts.", "affirmed"),
+        ("Logs go after one day and nobody looks at them.", "affirmed"),
     ],
 )
 def test_known_limits(sentence: str, claim: Claim) -> None:
