@@ -119,7 +119,8 @@ def _field_report(field: Field, records: Records) -> FieldReport:
 def _present(values: NDArray[np.generic]) -> NDArray[np.generic]:
     if values.dtype.kind == "f":
         return values[~np.isnan(values.astype(np.float64))]
-    return values[values != ""]
+    filled: NDArray[np.generic] = values[values != ""]
+    return filled
 
 
 def _counts(field: Field, present: NDArray[np.generic]) -> dict[str, int]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh_fl.agents._reading import items, kind, parse_json, read_text, table, text
 from mesh_fl.agents.compliance.identifiers import written_id
-from mesh_fl.agents.compliance.reading import items, kind, parse_json, read_text, table, text
 from mesh_fl.agents.compliance.verdict import Part
 from mesh_fl.errors import ConfigError
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
+from mesh_fl.agents._reading import items, kind, parse_json, table, text
 from mesh_fl.agents.compliance.catalogue import distinct
-from mesh_fl.agents.compliance.reading import items, kind, parse_json, table, text
 from mesh_fl.errors import DataError
 
 Status = Literal["pass", "fail", "unknown"]

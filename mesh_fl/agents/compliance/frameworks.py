@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from mesh_fl.agents._reading import items, kind, parse_json, read_text, table, text
 from mesh_fl.agents.compliance import listed, oscal, requirements
 from mesh_fl.agents.compliance.catalogue import Control, Framework, Harvest
 from mesh_fl.agents.compliance.identifiers import canonical_id
-from mesh_fl.agents.compliance.reading import items, kind, parse_json, read_text, table, text
 from mesh_fl.errors import ConfigError
 
 __all__ = ["Control", "Framework", "canonical_id", "read_framework"]

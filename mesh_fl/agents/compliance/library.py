@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 
 from mesh_fl.agent import Files
+from mesh_fl.agents._reading import items, parse_json, read_text, table, text
 from mesh_fl.agents.compliance.attack import AttackMapping, read_attack_mapping
 from mesh_fl.agents.compliance.catalogue import Control, Framework
 from mesh_fl.agents.compliance.controls import public_controls
 from mesh_fl.agents.compliance.frameworks import read_framework
-from mesh_fl.agents.compliance.reading import items, parse_json, read_text, table, text
 from mesh_fl.agents.compliance.techniques import technique_names
 from mesh_fl.config import nearest
 from mesh_fl.errors import ConfigError, DataError

@@ -5,9 +5,9 @@ import io
 import tomllib
 from collections.abc import Mapping, Sequence
 
+from mesh_fl.agents._reading import items, kind, text
 from mesh_fl.agents.compliance.catalogue import Control, Harvest, distinct
 from mesh_fl.agents.compliance.identifiers import written_id
-from mesh_fl.agents.compliance.reading import items, kind, text
 from mesh_fl.errors import ConfigError
 
 COLUMNS = ("id", "title", "text", "guidance", "family", "parent", "checks")

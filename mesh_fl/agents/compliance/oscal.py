@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from mesh_fl.agents._reading import LONGEST_TEXT, items, kind, table, text
 from mesh_fl.agents.compliance.catalogue import Control, Harvest, distinct
 from mesh_fl.agents.compliance.identifiers import written_id
-from mesh_fl.agents.compliance.reading import LONGEST_TEXT, items, kind, table, text
 from mesh_fl.errors import ConfigError
 
 OTHER_MODELS = (

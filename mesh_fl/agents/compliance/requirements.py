@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from mesh_fl.agents._reading import LONGEST_TEXT, items, kind, table, text
 from mesh_fl.agents.compliance.catalogue import Control, Harvest, distinct
 from mesh_fl.agents.compliance.identifiers import canonical_id, leading_id, written_id
-from mesh_fl.agents.compliance.reading import LONGEST_TEXT, items, kind, table, text
 
 _SECTION = re.compile(r"([A-Z]?[0-9]{1,3}(?:\.[0-9]{1,3}){1,5}): (\S.*)")
 """A section that is itself a requirement, as in PCI DSS files."""

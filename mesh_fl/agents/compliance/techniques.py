@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-TECHNIQUES = Path(__file__).with_name("techniques.toml")
+TECHNIQUES = Path(__file__).parents[1] / "_techniques.toml"
 
 LONGEST = 500
 """Characters of a technique that are looked at."""
@@ -17,7 +17,8 @@ _ID = re.compile(r"\bT([0-9]{4})(?:\.([0-9]{3}))?\b", re.IGNORECASE | re.ASCII)
 @cache
 def technique_names() -> Mapping[str, str]:
     """Return the shipped names by id; a sub-technique's name begins with its technique's."""
-    own: dict[str, str] = tomllib.loads(TECHNIQUES.read_text("utf-8"))
+    entries = tomllib.loads(TECHNIQUES.read_text("utf-8"))
+    own = {name: str(entry["name"]) for name, entry in entries.items() if isinstance(entry, dict)}
     parents = {name: own.get(name.split(".")[0], "") for name in own}
     return {
         name: f"{parents[name]}: {title}" if "." in name and parents[name] else title

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mesh_fl.agents.compliance.reading import items, parse_json, read_text, table, text
+from mesh_fl.agents._reading import items, parse_json, read_text, table, text
 from mesh_fl.errors import ConfigError
 
 MOST_TECHNIQUES = 2_000

@@ -249,7 +249,7 @@ def _joined(technique: Technique, own: Technique | None) -> Technique:
 
 
 def _own() -> AttackFile:
-    path = Path(__file__).with_name("techniques.toml")
+    path = Path(__file__).parents[1] / "_techniques.toml"
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     source, version = tables.pop("source"), tables.pop("attack_version")
     techniques = tuple(

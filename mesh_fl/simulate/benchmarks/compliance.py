@@ -75,7 +75,12 @@ def attack_controls() -> Workload:
     """Return mappings of techniques, of which some are held out with all their controls."""
     mappings = _json(data_folder() / ATTACK).get("mapping_objects", [])
     lines = [
-        (one["attack_object_id"], "", base_control(one["capability_id"]), True)
+        (
+            f"{one['attack_object_id']} {one['attack_object_name']}",
+            "",
+            base_control(one["capability_id"]),
+            True,
+        )
         for one in mappings
         if one["capability_id"]
     ]

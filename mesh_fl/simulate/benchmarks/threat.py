@@ -110,7 +110,9 @@ def tf_idf_auc(train: Data, test: Data, seed: int) -> float:
         return 0.5
     own, others = (_hashed_words()[_places(data)] for data in (train, test))
     weigh = TfidfTransformer(sublinear_tf=True).fit(own)
-    model = LogisticRegression(solver="liblinear", random_state=seed).fit(weigh.transform(own), high)
+    model = LogisticRegression(solver="liblinear", random_state=seed).fit(
+        weigh.transform(own), high
+    )
     return exact_auc(model.decision_function(weigh.transform(others)), _high(test))
 
 

@@ -28,7 +28,7 @@ from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.text.encoder import load_encoder
 
 CATALOGUE = tomllib.loads(
-    (Path(_attack_files.__file__).parent / "techniques.toml").read_text("utf-8")
+    (Path(_attack_files.__file__).parents[1] / "_techniques.toml").read_text("utf-8")
 )
 TEXTS = [
     (id_, text)
