@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import datetime
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
 
     from mesh_fl.server.superlink import SuperLink
+
+# Vectors of test texts stay out of the user's own cache; processes that tests start use the same.
+os.environ.setdefault("MESH_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "mesh_fl"))
 
 # How long an example takes says something about the machine.
 settings.register_profile("mesh_fl", deadline=None)
