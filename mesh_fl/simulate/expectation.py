@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
@@ -13,6 +13,7 @@ from mesh_fl.privacy.plan import Plan
 from mesh_fl.quality import Metric
 from mesh_fl.simulate.arguments import blamed_on
 from mesh_fl.simulate.comparison import Comparison
+from mesh_fl.simulate.larger_crowds import FACTORS, Enough, enough
 from mesh_fl.simulate.shards import Shards
 from mesh_fl.simulate.statistics import FEWEST_SEEDS
 from mesh_fl.simulate.trial import Crowd, Federated, References
@@ -22,7 +23,7 @@ MOST_RECORDS = 200_000
 """Of all members in a forecast, so that it takes seconds."""
 
 PATIENCE_S = 15.0
-"""After which no further seed is begun: an operator waits for this."""
+"""After which no further seed is begun, nor a larger crowd: an operator waits for this."""
 
 WORDS = {
     "gain": "worth the budget",
@@ -46,6 +47,8 @@ class Expectation:
     seeds : int
         Trials that there was time for.
     comparison : Comparison
+    larger : Enough, optional
+        What larger crowds of such members came to, where this one gains nothing.
     """
 
     dataset: str
@@ -54,6 +57,7 @@ class Expectation:
     epsilon: float
     seeds: int
     comparison: Comparison
+    larger: Enough | None = None
 
     @property
     def sentence(self) -> str:
@@ -70,6 +74,7 @@ class Expectation:
             f"{len(self.sizes)} MSPs x {each} records at epsilon = {self.epsilon:g}: expected "
             f"{self.metric.name} {expected.mean:.3f}{error}, {rival} (on "
             f"{self.dataset} records): {WORDS[self.comparison.verdict]}"
+            + (f"; {self.larger.sentence}" if self.larger else "")
         )
 
     def facts(self) -> dict[str, object]:
@@ -85,6 +90,7 @@ class Expectation:
             "seeds": self.seeds,
             **{kind: found.mean for kind, found in quality.items()},
             "verdict": self.comparison.verdict,
+            "enough_members": self.larger.members if self.larger else None,
         }
 
 
@@ -124,17 +130,16 @@ def expect(
         If the records do not suit the agent, or are too few for these members.
     """
     sizes = sizes_of(caps, records)
-    material = find(
-        Wanted(
-            agent=plan.agent,
-            data=data,
-            # A public set comes with the configuration that reads it.
-            config={} if names_public_set(data) else config,
-            columns=columns,
-            rounds=plan.rounds,
-            records=sum(sizes),
-        )
+    wanted = Wanted(
+        agent=plan.agent,
+        data=data,
+        # A public set comes with the configuration that reads it.
+        config={} if names_public_set(data) else config,
+        columns=columns,
+        rounds=plan.rounds,
+        records=sum(sizes),
     )
+    material = find(wanted)
     references: list[References] = []
     federated: list[Federated] = []
     began = time.monotonic()
@@ -145,8 +150,24 @@ def expect(
             federated.append(Federated.of(crowd, plan.epsilon))
     workload = material.workload
     comparison = Comparison.of(references, federated, workload.metric)
-    seeds = len(references)
-    return Expectation(workload.dataset, workload.metric, sizes, plan.epsilon, seeds, comparison)
+    larger = None
+    if comparison.verdict == "no gain at this crowd":
+        more = min(MOST_RECORDS, FACTORS[-1] * sum(sizes))
+        until = time.monotonic() + patience_s
+        with blamed_on(plan.agent):
+            wider = find(replace(wanted, records=more))
+            larger = enough(
+                wider, max(1, sum(sizes) // len(sizes)), len(sizes), plan.epsilon, until
+            )
+    return Expectation(
+        workload.dataset,
+        workload.metric,
+        sizes,
+        plan.epsilon,
+        len(references),
+        comparison,
+        larger,
+    )
 
 
 def sizes_of(caps: Mapping[str, int], records: int | None = None) -> tuple[int, ...]:

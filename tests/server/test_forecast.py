@@ -13,6 +13,7 @@ from mesh_fl.server.forecast import Forecast, announce, forecast
 from mesh_fl.server.members import Members
 from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.simulate.expectation import MOST_RECORDS, expect, sizes_of
+from mesh_fl.simulate.larger_crowds import Enough
 from mesh_fl.terminal import Narrator
 
 FEATURES = [{"name": f"n{place}", "kind": "number", "low": 1, "high": 99} for place in range(9)]
@@ -50,7 +51,25 @@ class TestExpectation:
         assert good.sentence.startswith("8 MSPs x 32 records at epsilon = 8: expected auc 0.")
         assert good.sentence.endswith("(on simulated records): worth the budget")
         assert bad.comparison.verdict == "no gain at this crowd"
-        assert bad.sentence.endswith(": not worth the budget")
+        assert good.larger is None
+        assert bad.larger is not None
+        assert bad.larger.members is not None
+        assert f"not worth the budget; about {bad.larger.members} such MSPs" in bad.sentence
+        assert bad.facts()["enough_members"] == bad.larger.members
+
+    def test_the_crowd_that_would_gain_does_gain(self) -> None:
+        """What the sentence promises is tried again, by the way that it does not go."""
+        few = expect(plan(CAPS, epsilon=0.05), CONFIG, CAPS, data="simulated")
+        assert few.larger is not None
+        assert few.larger.members is not None
+        many = {f"m{number}": 64 for number in range(few.larger.members)}
+        terms = {"epsilon": 0.05, "survivors": int(0.9 * len(many)), "colluders": len(many) // 10}
+        found = expect(plan(many, **terms), CONFIG, many, data="simulated")
+        assert found.comparison.verdict == "gain"
+
+    def test_no_crowd_is_named_where_none_was_tried(self) -> None:
+        assert Enough(None, 0).sentence == "no larger crowd could be tried"
+        assert Enough(None, 64).sentence == "64 such MSPs would gain nothing, either"
 
     def test_it_is_the_same_each_time(self) -> None:
         runs = [expect(PLAN, CONFIG, CAPS, data="simulated", seeds=2) for _ in range(2)]
