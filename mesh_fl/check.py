@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data
 from mesh_fl.errors import AgentError, DataError
@@ -229,6 +230,11 @@ def _sound(data: Data, fewest: int) -> Data:
     lengths = {shape[:1] for shape in found.values()}
     if len(lengths) != 1 or () in lengths or max(lengths)[0] < fewest:
         raise DataError(f"expected arrays of one length, at least {fewest} records, found {found}")
-    if any(np.asarray(values).dtype.hasobject for values in data.values()):
+    if not all(_plain(np.asarray(values)) for values in data.values()):
         raise DataError("expected arrays of numbers or text, found Python objects: convert them")
     return copied({name: np.asarray(values) for name, values in data.items()})
+
+
+def _plain(values: NDArray[np.generic]) -> bool:
+    """Return whether an array holds numbers or text; texts of any length come as objects."""
+    return not values.dtype.hasobject or all(isinstance(one, str) for one in values.flat)

@@ -1,4 +1,5 @@
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -51,6 +52,42 @@ def test_torch_fedavg_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> Non
     before, after = (float(figure) for figure in re.findall(r": +(\d\.\d+)", out(capsys)))
     assert before < 0.5
     assert after > 0.8
+
+
+def test_threat_alert_reads_an_alert(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("threat_alert").main()
+    told, brace, bundle = out(capsys).partition("{\n")
+    assert told.startswith("type: ransomware")
+    assert re.search(r"^severity: (high|critical) ", told, re.MULTILINE)
+    assert "indicator: ipv4 45[.]83[.]12[.]9" in told
+    assert "technique: T1490 " in told
+    assert "now: Disconnect the affected machines" in told
+    objects = json.loads(brace + bundle)["objects"]
+    patterns = {one["pattern"] for one in objects if one["type"] == "indicator"}
+    assert "[ipv4-addr:value = '45.83.12.9']" in patterns
+
+
+def test_threat_alert_takes_what_is_no_threat(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("threat_alert").main("The printer is out of paper")
+    told = out(capsys)
+    assert told.startswith("type: none")
+    assert "severity: None (no threat)" in told
+
+
+def test_policy_gaps_finds_what_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("policy_gaps").main()
+    told, title, report = out(capsys).partition("# Audit readiness: House rules\n")
+    status = dict(re.findall(r"^(H-\d) [^:]+: (\w+);", told, re.MULTILINE))
+    assert status == {
+        "H-1": "gap",  # a check fails, whatever the policy says
+        "H-2": "partial",  # a check passed too long ago
+        "H-3": "gap",  # denied
+        "H-4": "gap",  # only planned
+        "H-5": "satisfied",
+        "H-6": "gap",  # not mentioned
+    }
+    assert title
+    assert "| Audit readiness | not ready |" in report
 
 
 def out(capsys: pytest.CaptureFixture[str]) -> str:

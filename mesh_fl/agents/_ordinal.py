@@ -91,28 +91,42 @@ class Prior:
 
 
 def fit_map(prior: Prior, x: Matrix, level: Vector) -> Vector:
-    """Return the most probable weights and cuts of labelled records, by L-BFGS.
+    """Return the most probable weights and cuts of labelled records, by L-BFGS-B.
 
-    Records without a level count for nothing.
+    Records without a level count for nothing. The cuts are found as the first of them and the gaps
+    to the next, which keeps the problem convex and the cuts in order.
     """
     from scipy.optimize import minimize
 
     known = np.isfinite(level)
     x, level = x[known], level[known]
-    place, here = level.astype(np.int64), np.arange(len(x))
-    width = x.shape[1]
+    width, size = x.shape[1], len(prior.mean)
+    steps = np.eye(size)
+    steps[width:, width:] = np.tril(np.ones((size - width, size - width)))
+    ordered = np.concatenate([prior.mean[:width], in_order(prior.mean[width:])])
+    start: Vector = np.linalg.solve(steps, ordered).astype(np.float64)
 
-    def loss(model: Vector) -> tuple[float, Vector]:
-        least = _at_least(x @ model[:width], in_order(model[width:]))
-        chance = np.maximum(least[here, place] - least[here, place + 1], LEAST_CHANCE)
+    def loss(found: Vector) -> tuple[float, Vector]:
+        model = steps @ found
         away = model - prior.mean
-        value = -np.log(chance).sum() + prior.precision / 2 * float(away @ away)
-        return value, gradient_rows(model, x, level).sum(axis=0) + prior.precision * away
+        value = _surprise(model, x, level) + prior.precision / 2 * float(away @ away)
+        slope = gradient_rows(model, x, level).sum(axis=0) + prior.precision * away
+        return value, slope @ steps
 
-    found = minimize(loss, prior.mean, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    model: Vector = found.x.astype(np.float64)
-    model[width:] = in_order(model[width:])
+    bounds = [(None, None)] * (width + 1) + [(LEAST_GAP, None)] * (size - width - 1)
+    best = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
+    )
+    model: Vector = steps @ best.x
     return model
+
+
+def _surprise(model: Vector, x: Matrix, level: Vector) -> float:
+    """Return the negative log-likelihood of labelled records."""
+    width = x.shape[1]
+    least, here, place = _at_least(x @ model[:width], model[width:]), np.arange(len(x)), level
+    chance = least[here, place.astype(np.int64)] - least[here, place.astype(np.int64) + 1]
+    return -float(np.log(np.maximum(chance, LEAST_CHANCE)).sum())
 
 
 def _at_least(score: Vector, cuts: Vector) -> Matrix:

@@ -20,6 +20,22 @@ _UNSEEN = re.compile(
 )
 
 
+Stamp = tuple[str, Path, int, int]
+
+
+def stamped(files: Mapping[str, Path]) -> tuple[Stamp, ...]:
+    """Tell files by name, path, time and size, so that what was read need not be read again."""
+    return tuple((name, path, *_time_and_size(path)) for name, path in files.items())
+
+
+def _time_and_size(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return 0, 0  # who reads it will say what is wrong
+    return found.st_mtime_ns, found.st_size
+
+
 def read_text(path: Path) -> str:
     """Read a file of UTF-8 text, unpacked where its name ends in .gz.
 

@@ -138,10 +138,12 @@ class Models:
         MeshError
             If the agent cannot be built, or a reference file cannot be read.
         """
+        if name in self._served:
+            # Once more where it failed: what a running member only logs, a start refuses.
+            self._answering_of(name, self._served[name].agent)
+            return
         agent = build(name, {})
         self._answering_of(name, agent)
-        if name in self._served:
-            return
         card = ModelCard(
             agent=name, training="", version=PUBLIC, round=0, rounds=0, adapted=False, epsilon=0.0
         )

@@ -62,10 +62,12 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         agents = {name: agent_class(name) for name in settings.agents}
         files = {name: choice.files for name, choice in settings.agents.items()}
         models = Models(lambda card: _told_model(narrator, card), files)
+        public = [name for name, cls in agents.items() if cls.answers_untrained]
+        for name in public:
+            narrator.say(f"reading what {name} answers from", kind="reading")
         models.resume(member)
-        for name, cls in agents.items():
-            if cls.answers_untrained:
-                models.take_public(name)
+        for name in public:
+            models.take_public(name)
         member.on_model = models.take
         member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
         connection = ["connecting"]

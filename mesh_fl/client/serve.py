@@ -50,6 +50,7 @@ def make_api(
     api.middleware("http")(_refuse_large)
     api.exception_handler(MeshError)(_as_json)
     api.exception_handler(RequestValidationError)(_no_object)
+    api.exception_handler(400)(_no_object)  # of a body that no parser takes
     for name, cls in agents.items():
         api.post(path_of(name, cls), name=name, tags=["agents"])(_endpoint(name, models))
     api.get("/health", tags=["member"])(health)

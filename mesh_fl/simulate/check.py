@@ -41,9 +41,11 @@ def check_by_name(name: str, config: str | None, data: Path | None, rounds: int)
     """
     look_here()
     with blamed_on(name):
+        declared = read_config(config)
+        agent = configure(name, declared, {"checked": 1})
         found = read_arrays(data) if data else _example(name)
-        # As a plan would: an agent that asks how many records there are is told.
-        agent = configure(name, read_config(config), {"checked": count(found)})
+        # As by a plan, an agent that asks how many records there are is told.
+        agent = configure(name, declared, {"checked": count(found)})
         table = found if is_table(agent, found) else None
         prepared = found if table is None else agent.prepare(table)
     return check_agent(agent, prepared, table=table, rounds=rounds)

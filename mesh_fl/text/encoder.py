@@ -79,7 +79,6 @@ def unit(vector: Vectors) -> Vectors:
     return vector / np.float32(length) if length > 0 else vector
 
 
-@cache
 def load_encoder(setting: str = "minilm-l6-int8") -> Encoder:
     """Load an encoder once and keep it; what it has encoded is kept on disk.
 
@@ -94,6 +93,12 @@ def load_encoder(setting: str = "minilm-l6-int8") -> Encoder:
     ConfigError
         If there is no such encoder, or its packages are not installed.
     """
+    # A cache on this very function would load a second model where the setting goes unsaid.
+    return _loaded(setting)
+
+
+@cache
+def _loaded(setting: str) -> Encoder:
     from mesh_fl.text.cache import Remembering, open_cache
 
     if setting not in ENCODERS:

@@ -7,20 +7,22 @@ the shipped list of controls, the sentence encoder, and the frameworks that a me
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Answering, Data, Files, Rows, State, Total
+from mesh_fl.agents._reading import Stamp, stamped
 from mesh_fl.agents.compliance import records
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
 from mesh_fl.agents.compliance.controls import public_controls
 from mesh_fl.agents.compliance.desk import Desk
 from mesh_fl.agents.compliance.learned import Learned
-from mesh_fl.agents.compliance.library import read_library
+from mesh_fl.agents.compliance.library import Library, read_library
 from mesh_fl.agents.compliance.made_up import made_up
+from mesh_fl.agents.compliance.matching import Shelf
 from mesh_fl.agents.compliance.own import own_sums
 from mesh_fl.agents.compliance.places import PLACES, hits, hits_by_query, place_rows
 from mesh_fl.agents.compliance.request import ASKED_FOR, LEARNED_FROM
@@ -191,8 +193,15 @@ class SecurityCompliance(Agent):
 
 
 def _desk(agent: SecurityCompliance, files: Files) -> Desk:
-    library = read_library(files)
-    return Desk(agent.controls, agent.encoder, agent.similarity_weight, library)
+    library, shelf = _shelved(stamped(files), agent.encoder)
+    return Desk(agent.controls, agent.encoder, agent.similarity_weight, library, shelf)
+
+
+# A training brings another configuration of the agent: the files stay what they are.
+@lru_cache(maxsize=2)
+def _shelved(stamps: tuple[Stamp, ...], encoder: str) -> tuple[Library, Shelf]:
+    library = read_library({name: path for name, path, *_ in stamps})
+    return library, Shelf(library.frameworks.values(), encoder)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Where a question about compliance is looked up, assessed and answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import JsonValue, TypeAdapter
@@ -56,17 +56,15 @@ class Desk:
     encoder : str
     similarity_weight : float
     library : Library
+    shelf : Shelf
+        Its controls, encoded.
     """
 
     controls: tuple[str, ...]
     encoder: str
     similarity_weight: float
     library: Library
-    shelf: Shelf = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Encode the controls of all frameworks."""
-        object.__setattr__(self, "shelf", Shelf(self.library.frameworks.values(), self.encoder))
+    shelf: Shelf
 
     def answer(self, state: State, table: Table) -> list[ComplianceAnswer]:
         """Answer each record of a table.

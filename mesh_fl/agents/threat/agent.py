@@ -76,8 +76,8 @@ class ThreatIntelligence(Agent):
     clip: float = 1.0
     learning_rate: float = 2.0
     momentum: float = 0.8
-    prior_precision: float = 40.0
-    own_precision: float = 10.0
+    prior_precision: float = 100.0
+    own_precision: float = 20.0
     measure_bins: int = 8
 
     def __post_init__(self) -> None:

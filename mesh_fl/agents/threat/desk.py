@@ -118,7 +118,7 @@ class Desk:
             attack_techniques=reading.techniques,
             recommended_actions=actions,
             summary=summary,
-            problems=reading.case.observed.problems if reading.case.observed else (),
+            problems=reading.problems,
             detected_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
             model_used=self._models_used,
             characters_read=len(cut(reading.case.text)),

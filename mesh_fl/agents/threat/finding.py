@@ -12,7 +12,7 @@ from mesh_fl.agents.threat.cvss_vectors import ScoredVector
 from mesh_fl.agents.threat.indicators import Indicator
 from mesh_fl.agents.threat.kinds import KindAnswer
 from mesh_fl.agents.threat.severity import LEVELS
-from mesh_fl.agents.threat.stix import Finding, Observed
+from mesh_fl.agents.threat.stix import MOST_INDICATORS, Finding, Observed
 from mesh_fl.agents.threat.techniques import TechniqueMatch
 from mesh_fl.agents.threat.vulnerabilities import VulnerabilityAnswer
 from mesh_fl.text.encoder import cut
@@ -101,6 +101,16 @@ class Reading:
             threat_type=told or None,
             threat_type_agrees=word == self.threat_type.lower() if told else None,
         )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the request was not read, or not told."""
+        found = self.case.observed.problems if self.case.observed else ()
+        count = len(self.indicators)
+        if not self.case.as_stix or count <= MOST_INDICATORS:
+            return found
+        told = f"as_stix: the bundle tells the first {MOST_INDICATORS:,} of {count:,} indicators"
+        return (*found, told)
 
     def finding(self, created: datetime) -> Finding:
         """Return what a STIX bundle tells of it."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from mesh_fl.agent import Files
+from mesh_fl.agents._reading import Stamp, stamped
 from mesh_fl.agents.threat._attack_files import Control, read_controls
 from mesh_fl.agents.threat.kinds import Kinds
 from mesh_fl.agents.threat.remediation import Remediation
@@ -56,7 +58,7 @@ class References:
 
 
 def read_references(files: Files, encoder: Encoder) -> References:
-    """Read the files that a member names; see `NAMES`.
+    """Read the files that a member names, or give what was read of the same; see `NAMES`.
 
     Raises
     ------
@@ -64,6 +66,13 @@ def read_references(files: Files, encoder: Encoder) -> References:
         If a name is unknown, or a file is missing or something else.
     """
     refuse_unknown(files, NAMES, "threat")
+    return _read(stamped(files), encoder)
+
+
+# A training brings another configuration of the agent: the files stay what they are.
+@lru_cache(maxsize=2)
+def _read(stamps: tuple[Stamp, ...], encoder: Encoder) -> References:
+    files = {name: path for name, path, *_ in stamps}
     kinds = kinds_of(encoder)
     attack = files.get("attack")
     techniques = load_techniques(encoder) if attack is None else read_attack(attack, encoder)

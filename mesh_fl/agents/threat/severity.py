@@ -29,7 +29,7 @@ class Words(BaseModel):
     name : str
         What they say, for people.
     phrases : tuple of str
-        Found as whole words whatever their case; * stands for the rest of a word.
+        Found as whole words whatever their case; * at the end of a word stands for its rest.
     weight : float
         What they add to the log-odds of a higher level before any training.
     """
@@ -116,5 +116,5 @@ def features(
 @cache
 def pattern_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Return the pattern that finds any of some phrases; it takes time linear in the text."""
-    forms = "|".join(re.escape(phrase.lower()).replace(r"\*", r"\w*") for phrase in phrases)
+    forms = "|".join(re.escape(phrase.lower()).replace(r"\*", r"\w*+") for phrase in phrases)
     return re.compile(rf"(?<!\w)(?:{forms})(?!\w)")

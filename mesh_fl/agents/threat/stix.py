@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_fl.agents.threat._stix_patterns import PatternError, PatternReader, indicator_at
-from mesh_fl.agents.threat._stix_report import Finding, to_bundle
+from mesh_fl.agents.threat._stix_report import MOST_INDICATORS, Finding, to_bundle
 from mesh_fl.agents.threat.indicators import Indicator, indicator_of
 from mesh_fl.errors import DataError
 
-__all__ = ["Finding", "Observed", "read_bundle", "to_bundle"]
+__all__ = ["MOST_INDICATORS", "Finding", "Observed", "read_bundle", "to_bundle"]
 
 MOST_OBJECTS = 10_000
 """Of one bundle that are read."""
