@@ -31,7 +31,8 @@ def loss(model: np.ndarray, x: np.ndarray, level: np.ndarray) -> float:
 
 
 @given(
-    st.lists(st.floats(-50, 50), min_size=1, max_size=20), arrays(float, 3, elements=st.floats(-9, 9))
+    st.lists(st.floats(-50, 50), min_size=1, max_size=20),
+    arrays(float, 3, elements=st.floats(-9, 9)),
 )
 def test_chances_of_all_levels_sum_to_one(scores: list[float], cuts: np.ndarray) -> None:
     chances = level_chances(np.array(scores), in_order(cuts))

@@ -240,7 +240,9 @@ class TestAnswers:
         assert all(math.isfinite(chance) for chance in answer.severity_chances.values())
         answer.model_dump_json()
 
-    @pytest.mark.parametrize("unit", ["a", "a ", "\x00", "🔥", "漢", "CVE-", "1.", "http://", "%[.]"])
+    @pytest.mark.parametrize(
+        "unit", ["a", "a ", "\x00", "🔥", "漢", "CVE-", "1.", "http://", "%[.]"]
+    )
     def test_a_megabyte_is_answered(self, unit: str) -> None:
         answer = asked((unit * 1_000_000)[:1_000_000])
         assert answer.characters_read <= 2000
