@@ -125,6 +125,9 @@ class Network:
     ports: dict[str, int] = field(default_factory=dict)
     running: list[Process] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    agent: str = "health"
+    path: str = "/client-health"
+    record: Mapping[str, Any] = field(default_factory=lambda: RECORD)
 
     @property
     def server(self) -> Path:
@@ -220,8 +223,8 @@ class Network:
     def get(self, name: str, path: str = "/health") -> dict[str, Any]:
         return self._answer("GET", name, path, None)
 
-    def ask(self, name: str, body: object = RECORD) -> dict[str, Any]:
-        return self._answer("POST", name, "/client-health", body)
+    def ask(self, name: str, body: object = None) -> dict[str, Any]:
+        return self._answer("POST", name, self.path, self.record if body is None else body)
 
     def await_model(self, name: str, rounds: int, timeout_s: float = 45) -> dict[str, Any]:
         """Wait until a member serves the model after so many rounds."""
@@ -231,8 +234,8 @@ class Network:
                 models = self.get(name)["models"]
             except httpx.TransportError:
                 models = {}
-            if models and models["health"]["round"] == rounds:
-                return dict(models["health"])
+            if models and models[self.agent]["round"] == rounds:
+                return dict(models[self.agent])
             time.sleep(0.05)
         raise AssertionError(f"{name} serves no model of round {rounds}: {self.get(name)}")
 
