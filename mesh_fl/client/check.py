@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
+from mesh_fl.agent import Agent
 from mesh_fl.client.data import Records, TableSource, read_records
+from mesh_fl.client.holdings import teaching_records
 from mesh_fl.client.home import Home
 from mesh_fl.client.report import DataReport, data_report
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.offer import Offer
 from mesh_fl.registry import build
-from mesh_fl.schema import Field
 from mesh_fl.terminal import show_json, show_table
 
 PROBLEMS_SHOWN = 20
@@ -29,15 +30,19 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         raise ConfigError("client.toml describes no table: add [tables.NAME] with path and id")
     found: dict[str, object] = {}
     for name, source in settings.tables.items():
-        schema = _schema(home, offer, name)
+        agent = _agent(home, offer, name)
+        schema = () if agent is None else agent.schema
         records = read_records(source, schema)
         report = data_report(records, schema)
+        teaching = None if agent is None else teaching_records(agent, agent.prepare(records.table))
         found[name] = {
             **report.model_dump(mode="json"),
+            "teaching": teaching,
             "problem_lines": [str(problem) for problem in records.problems],
         }
         if not as_json:
             _show(name, source, report, records)
+            _show_teaching(offer, teaching, report)
         _refuse_above_cap(home.card.cap, name, len(records.ids))
     if as_json:
         show_json(found)
@@ -45,18 +50,26 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         print("only the ids were read: --offer plan.json checks the columns too")  # noqa: T201
 
 
-def _schema(home: Home, offer: Offer | None, table: str) -> tuple[Field, ...]:
+def _agent(home: Home, offer: Offer | None, table: str) -> Agent | None:
+    """Return the offer's agent, if it reads this table."""
     if offer is None:
-        return ()
+        return None
     choice = home.settings.agents.get(offer.agent)
     if choice is None:
         raise ConfigError(
             f"the offer is for agent {offer.agent}, client.toml opts into "
             f"{', '.join(home.settings.agents) or 'none'}: add [agents.{offer.agent}]"
         )
-    if choice.table != table:
-        return ()
-    return build(offer.agent, offer.config).schema
+    return build(offer.agent, offer.config) if choice.table == table else None
+
+
+def _show_teaching(offer: Offer | None, teaching: int | None, report: DataReport) -> None:
+    if offer is None or teaching is None or teaching == report.kept:
+        return
+    print(  # noqa: T201
+        f"WARNING: {teaching} of {report.kept} records teach {offer.agent} something; the others "
+        "cost their budget for nothing: map what it learns from, or leave them out"
+    )
 
 
 def _refuse_above_cap(cap: int, table: str, records: int) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from mesh_fl.agent import Agent, Data
 from mesh_fl.client.data import Records, TableSource, read_records
 from mesh_fl.client.settings import ClientSettings
@@ -37,11 +39,16 @@ class _Reader:
     def _try(self, agent: Agent, data: Data) -> None:
         """Let an agent that cannot use this table fail before anything is charged."""
         try:
-            agent.contribute(agent.init(), data)
+            teaching = teaching_records(agent, data)
         except Exception as error:
             raise AgentError(
                 f"agent {self.name} cannot use table {self.table}: {type(error).__name__}: {error}"
             ) from error
+        if not teaching:
+            raise AgentError(
+                f"no record of table {self.table} teaches agent {self.name} anything: map the "
+                "columns that it learns from (`mesh-client data check` with the offer tells which)"
+            )
 
 
 def holdings(settings: ClientSettings) -> dict[str, Holding]:
@@ -51,3 +58,12 @@ def holdings(settings: ClientSettings) -> dict[str, Holding]:
         for name, choice in settings.agents.items()
     }
     return {name: Holding(reader.build, reader.dataset) for name, reader in readers.items()}
+
+
+def teaching_records(agent: Agent, data: Data) -> int:
+    """Return how many records add anything to a first sum; a client's one row stands for all."""
+    rows = agent.contribute(agent.init(), data)
+    if agent.unit == "client":
+        return len(next(iter(data.values()), ()))
+    sizes = np.abs(rows).sum(axis=1) if isinstance(rows, np.ndarray) else abs(rows).sum(axis=1)
+    return int(np.count_nonzero(np.asarray(sizes)))

@@ -11,7 +11,7 @@ from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
 from mesh_fl.registry import build
 from mesh_fl.schema import Table
-from mesh_fl.seat import Seat
+from mesh_fl.seat import Holding, Seat
 
 _log = logging.getLogger(__name__)
 
@@ -130,24 +130,39 @@ class Models:
         self._digests[seat.plan.agent] = seat.digest
         self._serve(seat.agent, state, card)
 
-    def take_public(self, name: str) -> None:
-        """Serve what everybody knows, where an agent has such a model and no trained one is here.
+    def read_files(self, name: str) -> None:
+        """Read the reference files of an agent that answers before any training.
 
         Raises
         ------
         MeshError
-            If the agent cannot be built, or a reference file cannot be read.
+            If the agent cannot be built, or a file cannot be read.
         """
-        if name in self._served:
-            # Once more where it failed: what a running member only logs, a start refuses.
-            self._answering_of(name, self._served[name].agent)
-            return
-        agent = build(name, {})
-        self._answering_of(name, agent)
-        card = ModelCard(
-            agent=name, training="", version=PUBLIC, round=0, rounds=0, adapted=False, epsilon=0.0
-        )
-        self._serve(agent, agent.init(), card)
+        self._answering_of(name, build(name, {}))
+
+    def take_public(self, name: str) -> None:
+        """Serve what everybody knows, unless a trained model is here."""
+        if name not in self._served:
+            agent = build(name, {})
+            self._serve(agent, agent.init(), _public_card(name, adapted=False))
+
+    def adapt_public(self, names: Sequence[str], holdings: Mapping[str, Holding]) -> None:
+        """Fit public models to our own records; a trained one that came meanwhile is kept.
+
+        Nothing of it leaves, so it costs no budget.
+        """
+        for name in names:
+            before = self._served.get(name)
+            if before is None or before.card.version != PUBLIC:
+                continue
+            try:
+                data = holdings[name].dataset(before.agent).data
+                state = before.agent.adapt(before.state, data)
+            except (MeshError, ValueError, ArithmeticError) as error:
+                _log.info("%s answers by public knowledge alone: %s", name, error)
+                continue
+            if self._served.get(name) is before and state is not before.state:
+                self._serve(before.agent, state, _public_card(name, adapted=True))
 
     def _serve(self, agent: Agent, state: State, card: ModelCard) -> None:
         try:
@@ -183,3 +198,9 @@ def _adapted(seat: Seat) -> tuple[State, bool]:
         _log.warning("the global model is served unadapted: %s: %s", type(error).__name__, error)
         return seat.state, False
     return state, type(seat.agent).adapt is not Agent.adapt
+
+
+def _public_card(name: str, adapted: bool) -> ModelCard:
+    return ModelCard(
+        agent=name, training="", version=PUBLIC, round=0, rounds=0, adapted=adapted, epsilon=0.0
+    )

@@ -65,9 +65,13 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         public = [name for name, cls in agents.items() if cls.answers_untrained]
         for name in public:
             narrator.say(f"reading what {name} answers from", kind="reading")
+            models.read_files(name)
         models.resume(member)
         for name in public:
             models.take_public(name)
+        threading.Thread(
+            target=models.adapt_public, args=(public, member.holdings), daemon=True
+        ).start()
         member.on_model = models.take
         member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
         connection = ["connecting"]
@@ -118,7 +122,9 @@ def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToSer
 
 def _told_model(narrator: Narrator, card: ModelCard) -> None:
     if card.version == PUBLIC:
-        narrator.say(f"serving {card.agent} from public knowledge until a training", kind="model")
+        fitted = ", adapted to our own data" if card.adapted else ""
+        text = f"serving {card.agent} from public knowledge{fitted}, until a training"
+        narrator.say(text, kind="model")
         return
     adapted = "adapted to our own data" if card.adapted else "not adapted"
     narrator.progress(

@@ -92,5 +92,10 @@ def numbers(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Numb
 
 
 def is_table(agent: Agent, found: Data) -> bool:
-    """Return whether arrays are the columns of an agent's schema, still to be prepared."""
-    return bool(agent.schema) and all(field.name in found for field in agent.schema)
+    """Return whether arrays are the columns of an agent's schema, still to be prepared.
+
+    Optional ones may be missing, as from a table.
+    """
+    names = {field.name for field in agent.schema}
+    needed = {field.name for field in agent.schema if not field.optional}
+    return bool(names & set(found)) and needed <= set(found) <= names

@@ -1,7 +1,7 @@
 """Models that are served before any training, with the member's reference files at hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from mesh_fl.agent import Agent, Answering, Data, Files, State, Total
 from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.client.models import PUBLIC, ModelCard, Models
-from mesh_fl.errors import AgentError, ConfigError
+from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.schema import Field, Table
+from mesh_fl.seat import Dataset, Holding
 
 READ: list[str] = []
 
@@ -44,6 +45,9 @@ class Oracle(Agent):
     def predict(self, state: State, data: Data) -> np.ndarray:
         return np.zeros(len(data["n"]))
 
+    def adapt(self, state: State, data: Data) -> State:
+        return {"w": data["n"].astype(np.float64).mean(keepdims=True)}
+
     def answering(self, files: Files) -> Answering:
         if not files:
             return self.answer
@@ -69,6 +73,7 @@ def test_a_public_model_is_served_with_its_files(tmp_path) -> None:
     (tmp_path / "book").write_text("wisdom")
     told: list[ModelCard] = []
     models = Models(told.append, {NAME: {"book": tmp_path / "book"}})
+    models.read_files(NAME)
     models.take_public(NAME)
     served = models.newest(NAME)
     assert (served.card.version, served.card.round, served.card.epsilon) == (PUBLIC, 0, 0.0)
@@ -83,7 +88,7 @@ def test_a_public_model_is_served_with_its_files(tmp_path) -> None:
 def test_a_missing_file_is_no_silent_loss(tmp_path) -> None:
     models = Models(files={NAME: {"book": tmp_path / "none"}})
     with pytest.raises(FileNotFoundError):
-        models.take_public(NAME)
+        models.read_files(NAME)
     assert models.served() == {}
 
 
@@ -96,4 +101,42 @@ def test_an_agent_without_files_takes_none() -> None:
 
 def test_an_agent_that_needs_a_configuration_is_not_public() -> None:
     with pytest.raises(AgentError, match="cannot be configured so"):
-        Models().take_public("health")
+        Models().read_files("health")
+
+
+def holding(data: Data) -> Holding:
+    return Holding(lambda config: Oracle(), lambda agent: Dataset(data, "t", ("a",)))
+
+
+def test_a_public_model_is_fitted_to_our_own_records() -> None:
+    models = Models()
+    models.take_public(NAME)
+    models.adapt_public([NAME], {NAME: holding({"n": np.array([7.0])})})
+    served = models.newest(NAME)
+    assert (served.card.version, served.card.adapted) == (PUBLIC, True)
+    assert served.state["w"] == 7.0
+
+
+def test_records_that_cannot_be_read_leave_it_as_it_is() -> None:
+    models = Models()
+    models.take_public(NAME)
+    before = models.newest(NAME)
+
+    def broken(agent: Agent) -> Dataset:
+        raise DataError("no such table")
+
+    models.adapt_public([NAME], {NAME: Holding(lambda config: Oracle(), broken)})
+    assert models.newest(NAME) is before
+
+
+def test_a_trained_model_that_came_meanwhile_is_kept() -> None:
+    models = Models()
+    models.take_public(NAME)
+    trained = replace(models.newest(NAME), card=models.newest(NAME).card)
+
+    def slow(agent: Agent) -> Dataset:
+        models._served[NAME] = trained
+        return Dataset({"n": np.array([7.0])}, "t", ("a",))
+
+    models.adapt_public([NAME], {NAME: Holding(lambda config: Oracle(), slow)})
+    assert models.newest(NAME) is trained

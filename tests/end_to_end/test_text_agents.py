@@ -52,8 +52,9 @@ def trained(untrained, public):
 
 
 def lasting(answer):
-    """Leave out when it was answered."""
-    return {name: value for name, value in answer.items() if name != "detected_at"}
+    """Leave out when it was answered, and the last digits, which a batch may round otherwise."""
+    kept = {name: value for name, value in answer.items() if name not in ("detected_at", "model")}
+    return json.loads(json.dumps(kept), parse_float=lambda digits: round(float(digits), 9))
 
 
 def test_public_knowledge_answers_before_any_training(untrained, public):
@@ -108,7 +109,9 @@ def test_a_restarted_member_serves_what_it_served(trained):
     assert trained.clients["msp-1"].stop() == 0
     again = trained.start_member("msp-1")
     again.await_event("serving")
-    assert lasting(trained.ask("msp-1")) == lasting(before)
+    after = trained.ask("msp-1")
+    assert lasting(after) == lasting(before)
+    assert after["model"] == before["model"]
     (told,) = [event for event in again.events() if event["kind"] == "model"]
     assert told["version"] == before["model"]["version"]
 
@@ -178,9 +181,7 @@ def test_a_batch_is_answered_in_order(untrained):
     texts = [f"Somebody asked number {n} for a password on the phone" for n in range(20)]
     answers = untrained.ask("msp-0", {"records": [{"text": text} for text in texts]})["answers"]
     for row in (0, 13):
-        alone = untrained.ask("msp-0", {"text": texts[row]})
-        del alone["model"]
-        assert lasting(answers[row]) == lasting(alone)
+        assert lasting(answers[row]) == lasting(untrained.ask("msp-0", {"text": texts[row]}))
     assert len({str(lasting(answer)) for answer in answers}) == len(texts)
 
 

@@ -184,7 +184,8 @@ class TextNetwork(Network):
     def make_server(self) -> None:
         super().make_server()
         settings = self.server / "server.toml"
-        settings.write_text(settings.read_text().replace(AGENT_TOML, self.texts.plan))
+        text = settings.read_text().replace(AGENT_TOML, self.texts.plan)
+        settings.write_text(f'{text}\n[expect]\ndata = "none"\n')
 
     def make_member(self, name: str, register: bool = True) -> Path:
         home = super().make_member(name, register)

@@ -42,7 +42,8 @@ def test_points_are_measured_and_kept(
     assert line["sizes"] == [3, 6]
     for cost, asked in zip(line["costs"], (3, 2), strict=True):
         assert cost["ms_per_client_round"] == pytest.approx(1000 * cost["round_s"] / asked)
-        assert 10 < cost["peak_mb"] < 1000
+        # The peak is that of this process, which may have run other tests.
+        assert 10 < cost["peak_mb"] < 8000
     assert "clients **" in capsys.readouterr().out
 
 

@@ -74,9 +74,10 @@ def benchmarks() -> tuple[Benchmark, ...]:
 def attack_controls() -> Workload:
     """Return mappings of techniques, of which some are held out with all their controls."""
     mappings = _json(data_folder() / ATTACK).get("mapping_objects", [])
+    names = {one["attack_object_id"]: one["attack_object_name"] for one in mappings}
     lines = [
         (
-            f"{one['attack_object_id']} {one['attack_object_name']}",
+            f"{one['attack_object_id']} {_whole_name(one['attack_object_id'], names)}",
             "",
             base_control(one["capability_id"]),
             True,
@@ -85,6 +86,12 @@ def attack_controls() -> Workload:
         if one["capability_id"]
     ]
     return _workload("ATT&CK to NIST SP 800-53", {}, [one for one in lines if one[2] in _known()])
+
+
+def _whole_name(technique: str, names: Mapping[str, str]) -> str:
+    """Name a sub-technique after its technique: others bear the same name."""
+    parent = technique.split(".")[0]
+    return ": ".join(names[one] for one in dict.fromkeys((parent, technique)) if one in names)
 
 
 @cache
