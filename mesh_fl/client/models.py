@@ -1,6 +1,7 @@
 """The newest model of each agent, adapted to this member's data, swapped in whole."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,6 +92,7 @@ class Models:
         self._on_change = on_change
         self._files = files or {}
         self._answering: dict[str, tuple[Agent, Answering]] = {}
+        self._lock = threading.Lock()
 
     def served(self) -> Mapping[str, Served]:
         """Return the served models by agent."""
@@ -161,16 +163,24 @@ class Models:
             except (MeshError, ValueError, ArithmeticError) as error:
                 _log.info("%s answers by public knowledge alone: %s", name, error)
                 continue
-            if self._served.get(name) is before and state is not before.state:
-                self._serve(before.agent, state, _public_card(name, adapted=True))
+            if state is not before.state:
+                self._serve(
+                    before.agent, state, _public_card(name, adapted=True), instead_of=before
+                )
 
-    def _serve(self, agent: Agent, state: State, card: ModelCard) -> None:
+    def _serve(
+        self, agent: Agent, state: State, card: ModelCard, instead_of: Served | None = None
+    ) -> None:
+        """Serve a model; where another is named, only if that one is still served."""
         try:
             answering = self._answering_of(card.agent, agent)
         except MeshError as error:
             _log.warning("%s answers without its reference files: %s", card.agent, error)
             answering = agent.answer
-        self._served[card.agent] = Served(agent, state, card, answering)
+        with self._lock:
+            if instead_of is not None and self._served.get(card.agent) is not instead_of:
+                return
+            self._served[card.agent] = Served(agent, state, card, answering)
         self._on_change(card)
 
     def _answering_of(self, name: str, agent: Agent) -> Answering:

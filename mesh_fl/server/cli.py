@@ -201,7 +201,7 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
     settings, roster = load_settings(home), Members(home).roster()
     _, made = plan_for(settings, roster)
     config = json.loads(made.config)
-    expected = forecast(settings, made, roster)
+    expected = forecast(settings, made, roster, larger=True)
     if as_json:
         offer = Offer(network=settings.name, agent=made.agent, config=config, plan=made)
         told = expected and {"text": expected.text, **expected.facts}

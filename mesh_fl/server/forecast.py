@@ -32,7 +32,9 @@ class Forecast:
     warns: bool = False
 
 
-def forecast(settings: ServerSettings, plan: Plan, roster: Roster) -> Forecast | None:
+def forecast(
+    settings: ServerSettings, plan: Plan, roster: Roster, *, larger: bool = False
+) -> Forecast | None:
     """Forecast a training from public or made-up records; None where nobody wants to know.
 
     It never fails: what is wrong is told in the forecast's place, since a server that could train
@@ -46,6 +48,8 @@ def forecast(settings: ServerSettings, plan: Plan, roster: Roster) -> Forecast |
         The terms.
     roster : Roster
         Members with the caps that they declared.
+    larger : bool
+        Whether to look for a crowd that would gain, where this one does not.
     """
     wanted = settings.expect
     if wanted.data == "none":
@@ -61,6 +65,7 @@ def forecast(settings: ServerSettings, plan: Plan, roster: Roster) -> Forecast |
             data=wanted.data,
             columns=Path(wanted.map) if wanted.map else None,
             records=wanted.records,
+            larger=larger,
         )
     except MeshError as error:
         return Forecast(f"no forecast: {' '.join(str(error).split())} ({REMEDY})")

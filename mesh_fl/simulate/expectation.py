@@ -1,7 +1,7 @@
 """What members may expect of a plan before it spends their budget, from records of nobody."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
@@ -104,6 +104,7 @@ def expect(
     records: int | None = None,
     seeds: int = FEWEST_SEEDS,
     patience_s: float = PATIENCE_S,
+    larger: bool = False,
 ) -> Expectation:
     """Try a plan on public or made-up records.
 
@@ -122,7 +123,9 @@ def expect(
     seeds : int
         Fresh splits and noise.
     patience_s : float
-        After which no further seed is begun.
+        After which no further seed is begun, nor a larger crowd.
+    larger : bool
+        Whether to look for a crowd that would gain, where this one does not.
 
     Raises
     ------
@@ -150,15 +153,9 @@ def expect(
             federated.append(Federated.of(crowd, plan.epsilon))
     workload = material.workload
     comparison = Comparison.of(references, federated, workload.metric)
-    larger = None
-    if comparison.verdict == "no gain at this crowd":
-        more = min(MOST_RECORDS, FACTORS[-1] * sum(sizes))
-        until = time.monotonic() + patience_s
-        with blamed_on(plan.agent):
-            wider = find(replace(wanted, records=more))
-            larger = enough(
-                wider, max(1, sum(sizes) // len(sizes)), len(sizes), plan.epsilon, until
-            )
+    wider = None
+    if larger and comparison.verdict == "no gain at this crowd":
+        wider = _enough(wanted, sizes, plan.epsilon, patience_s)
     return Expectation(
         workload.dataset,
         workload.metric,
@@ -166,8 +163,17 @@ def expect(
         plan.epsilon,
         len(references),
         comparison,
-        larger,
+        wider,
     )
+
+
+def _enough(wanted: Wanted, sizes: Sequence[int], epsilon: float, patience_s: float) -> Enough:
+    """Look for a larger crowd of members like these."""
+    until = time.monotonic() + patience_s
+    more = min(MOST_RECORDS, FACTORS[-1] * sum(sizes))
+    with blamed_on(wanted.agent):
+        material = find(replace(wanted, records=more))
+        return enough(material, max(1, sum(sizes) // len(sizes)), len(sizes), epsilon, until)
 
 
 def sizes_of(caps: Mapping[str, int], records: int | None = None) -> tuple[int, ...]:

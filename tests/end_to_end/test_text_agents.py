@@ -1,6 +1,7 @@
 """Threat intelligence and compliance by the commands: before a training, in it, and after."""
 
 import json
+import time
 
 import httpx
 import numpy as np
@@ -35,8 +36,12 @@ def untrained(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def public(untrained):
-    """What the first member answers before any training."""
-    return untrained.ask("msp-0")
+    """What the first member answers before any training, once its own records are fitted."""
+    until = time.monotonic() + 60
+    while not (answer := untrained.ask("msp-0"))["model"]["adapted"]:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,6 @@ def test_public_knowledge_answers_before_any_training(untrained, public):
     model = public["model"]
     assert (model["version"], model["training"]) == ("public", "")
     assert (model["round"], model["rounds"], model["epsilon"]) == (0, 0, 0)
-    assert not model["adapted"]
     assert public["client_id"] == "c1"
     assert "MiniLM" in public["model_used"]
     assert public["unavailable"]
@@ -70,7 +74,6 @@ def test_public_knowledge_answers_before_any_training(untrained, public):
         assert public["recommended_actions"]
     else:
         assert "AC-2" in [one["control"] for one in public["controls_for_technique"]]
-        assert "nothing was learned yet" in public["unavailable"]["controls_for_technique.share"]
 
 
 def test_every_release_is_done_by_everybody(trained):

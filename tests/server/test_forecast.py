@@ -46,7 +46,7 @@ def said(capsys):
 class TestExpectation:
     def test_a_generous_plan_is_worth_it_and_a_mean_one_is_not(self) -> None:
         good = expect(PLAN, CONFIG, CAPS, data="simulated")
-        bad = expect(plan(CAPS, epsilon=0.05), CONFIG, CAPS, data="simulated")
+        bad = expect(plan(CAPS, epsilon=0.05), CONFIG, CAPS, data="simulated", larger=True)
         assert good.comparison.verdict == "gain"
         assert good.sentence.startswith("8 MSPs x 32 records at epsilon = 8: expected auc 0.")
         assert good.sentence.endswith("(on simulated records): worth the budget")
@@ -59,7 +59,7 @@ class TestExpectation:
 
     def test_the_crowd_that_would_gain_does_gain(self) -> None:
         """What the sentence promises is tried again, by the way that it does not go."""
-        few = expect(plan(CAPS, epsilon=0.05), CONFIG, CAPS, data="simulated")
+        few = expect(plan(CAPS, epsilon=0.05), CONFIG, CAPS, data="simulated", larger=True)
         assert few.larger is not None
         assert few.larger.members is not None
         many = {f"m{number}": 64 for number in range(few.larger.members)}

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
-from mesh_fl.agents.threat._language import unreadable
 from mesh_fl.errors import DataError
 from mesh_fl.text.encoder import Encoder, Vectors, cut
+from mesh_fl.text.language import unreadable
 
 KindName = Literal[
     "ransomware",
