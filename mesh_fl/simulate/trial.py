@@ -15,7 +15,7 @@ from mesh_fl.planning import configure, make_plan
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.quality import Metric
 from mesh_fl.simulate.engine import Exact, simulate
-from mesh_fl.simulate.shards import Shards
+from mesh_fl.simulate.shards import Places, Shards
 from mesh_fl.simulate.splits import Deal, at_random
 
 SURVIVORS, COLLUDERS = 0.9, 0.1
@@ -48,6 +48,9 @@ class Workload:
     test : Data, optional
         Records that models are compared on and nobody trains on, such as the latest ones; a fifth
         of all, drawn anew in each trial, when left out.
+    together : str, optional
+        An array of `data`: records with one value of it are all compared on or all trained on, as
+        where several of them answer one question.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class Workload:
     metric: Metric
     rounds: int = 16
     test: Data | None = None
+    together: str | None = None
 
     @property
     def records(self) -> int:
@@ -65,10 +69,20 @@ class Workload:
 
     @property
     def held_out(self) -> int:
-        """How many of them a trial keeps for comparing."""
+        """How many of them a trial keeps for comparing; about so many where groups are kept."""
         if self.test is not None:
             return 0
         return max(1, int(TEST_SHARE * self.records))
+
+    def split(self, random: np.random.Generator) -> tuple[Places, Places]:
+        """Draw the records that a trial compares on, and return them and the others."""
+        order = random.permutation(self.records)
+        if self.test is not None or self.together is None:
+            return order[: self.held_out], order[self.held_out :]
+        values, groups = np.unique(self.data[self.together], return_inverse=True)
+        kept = random.permutation(len(values))[: max(1, int(TEST_SHARE * len(values)))]
+        is_kept = np.isin(groups[order], kept)
+        return order[is_kept], order[~is_kept]
 
     def configured(self, caps: Mapping[str, int]) -> Agent:
         """Return the agent as it is configured for clients with these caps."""
@@ -110,16 +124,15 @@ class Crowd:
             If there are too few.
         """
         random = np.random.default_rng([seed, members, records])
-        order = random.permutation(workload.records)
-        held_out = workload.held_out
-        if members * records > workload.records - held_out:
+        kept, others = workload.split(random)
+        if members * records > len(others):
             raise DataError(
                 f"{members} x {records} records were asked for, {workload.dataset} has "
-                f"{workload.records - held_out} beside the {held_out} that models are compared on: "
+                f"{len(others)} beside the {len(kept)} that models are compared on: "
                 "ask for fewer members or records, or bring more data"
             )
-        drawn = {key: values[order[:held_out]] for key, values in workload.data.items()}
-        rest = {key: values[order[held_out:]] for key, values in workload.data.items()}
+        drawn = {key: values[kept] for key, values in workload.data.items()}
+        rest = {key: values[others] for key, values in workload.data.items()}
         parts = deal(rest, members, records, random)
         test = drawn if workload.test is None else workload.test
         return cls(workload, Shards.deal(rest, parts), test, seed)

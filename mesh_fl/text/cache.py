@@ -136,6 +136,9 @@ class Remembering(Encoder):
         found = {**known, **fresh}
         return np.stack([found.get(key, zeros) for key in keys])
 
+    def _unkept_rows(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder._rows(texts)
+
     def _encode_one(self, text: str) -> Vectors:
         vector: Vectors = self._rows([text])[0]
         return vector
@@ -169,11 +172,26 @@ def _forget_oldest(database: sqlite3.Connection) -> None:
         database.execute(_FORGET, (MOST_VECTORS // 10,))
 
 
+def _make_private(path: Path) -> None:
+    """Make the file where there is none; refuse a link and a file of somebody else.
+
+    Raises
+    ------
+    OSError
+    """
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        if hasattr(os, "geteuid") and os.fstat(handle).st_uid != os.geteuid():
+            raise PermissionError("expected a file of our own, found somebody else's")
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+
+
 def _opened(path: Path) -> sqlite3.Connection | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        path.chmod(0o600)
+        _make_private(path)
         database = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")

@@ -36,13 +36,16 @@ class Encoder(ABC):
     name: str
     dimension: int
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], *, kept: bool = True) -> Vectors:
         """Encode texts, each by itself.
 
         Parameters
         ----------
         texts : sequence of str
             Of each, the first `LONGEST_TEXT` characters and `MOST_PIECES` word pieces count.
+        kept : bool
+            Whether vectors may be read from disk and left there. A text that somebody asks about
+            should not be: how long the answer takes would tell whether it was known.
 
         Returns
         -------
@@ -54,7 +57,8 @@ class Encoder(ABC):
         A row depends on its own text alone, to the bit, so texts of different records may be
         encoded together.
         """
-        return self._rows([cut(text) for text in texts])
+        rows = self._rows if kept else self._unkept_rows
+        return rows([cut(text) for text in texts])
 
     def _rows(self, texts: Sequence[str]) -> Vectors:
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
@@ -62,6 +66,10 @@ class Encoder(ABC):
             if text:
                 row[:] = unit(self._encode_one(text))
         return rows
+
+    def _unkept_rows(self, texts: Sequence[str]) -> Vectors:
+        """Encode without a cache; an encoder that has one leaves it alone."""
+        return self._rows(texts)
 
     @abstractmethod
     def _encode_one(self, text: str) -> Vectors:

@@ -369,3 +369,31 @@ def test_processes_share_a_file(path: Path) -> None:
     assert [one.returncode for one in running] == [0] * 3
     keys = [b"%d" % number for number in range(140)]
     assert VectorCache(path).read(keys, 4).keys() == set(keys)
+
+
+def test_what_is_asked_about_is_neither_read_nor_left_on_disk(tmp_path) -> None:
+    """How long an answer takes must not tell whether its text was known."""
+    inner = Counting()
+    encoder = Remembering(inner, VectorCache(tmp_path / "v"))
+    for _ in range(2):
+        encoder.encode(["a secret"], kept=False)
+    assert inner.asked == ["a secret"] * 2
+    encoder.encode(["a secret"])
+    assert inner.asked == ["a secret"] * 3
+    encoder.encode(["a secret"])
+    assert inner.asked == ["a secret"] * 3
+
+
+def test_a_link_and_a_file_of_somebody_else_are_refused(tmp_path, monkeypatch, caplog) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"")
+    target.chmod(0o644)
+    (tmp_path / "link").symlink_to(target)
+    VectorCache(tmp_path / "link").write({b"k": np.ones(4, np.float32)})
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert target.read_bytes() == b""
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    cache = VectorCache(tmp_path / "own")
+    cache.write({b"k": np.ones(4, np.float32)})
+    assert cache.read([b"k"], 4) == {}
+    assert "somebody else's" in caplog.text

@@ -59,4 +59,7 @@ def described(written: str, names: Mapping[str, str] | None = None) -> str:
     if not name:
         return written[:LONGEST].strip()
     beside = _ID.sub(" ", written[:LONGEST]).strip(" :-–—|,;()[]\t\n")  # noqa: RUF001
-    return names.get(name) or beside or names.get(name.split(".")[0], "")
+    known = names.get(name, "")
+    if known and beside.endswith(known):
+        return beside  # the same name, after that of the technique it refines
+    return known or beside or names.get(name.split(".")[0], "")
