@@ -88,7 +88,7 @@ def _action(one: ControlAssessment, cause: Cause) -> tuple[str, str]:
             return f"Close what {line} leaves open of {about}.", line
         case "weak":
             line = _line(one.sentence)
-            return f"Say in {line} more exactly how {about} is met.", line
+            return f"Look whether {line} answers {about}; if so, say more exactly how.", line
         case "unmentioned":
             return f"Write down how {about} is met, or why it does not apply.", ""
         case "unassessed":

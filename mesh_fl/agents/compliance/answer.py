@@ -57,10 +57,12 @@ class ComplianceAnswer(Part):
 
     Attributes
     ----------
-    framework : str or None
-        What was assessed.
+    framework, framework_key : str or None
+        What was assessed: its title, and the name by which a request asks for it.
     compliance_score : float or None
         100 times the mean score of the assessed controls, each of the same weight.
+    controls_assessed, controls_in_framework : int
+        Of how many controls the score tells, and how many there are: it says nothing of the others.
     controls, gaps : tuple of ControlAssessment
         All of them, and those that are open.
     mapped_controls : tuple of MappedControl
@@ -74,7 +76,7 @@ class ComplianceAnswer(Part):
     sentences_by_words : int
         How many of them were compared by their words alone, since there were too many.
     problems : tuple of str
-        What in the request could not be used.
+        What in the request and in the framework's file could not be used, and what was left out.
     sources : tuple of str
         The files and lists that were looked at.
     model_used : str
@@ -84,7 +86,10 @@ class ComplianceAnswer(Part):
     """
 
     framework: str | None = None
+    framework_key: str | None = None
     compliance_score: float | None = None
+    controls_assessed: int = 0
+    controls_in_framework: int = 0
     audit_readiness: AuditReadiness | None = None
     controls: tuple[ControlAssessment, ...] = ()
     gaps: tuple[ControlAssessment, ...] = ()

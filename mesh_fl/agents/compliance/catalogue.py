@@ -34,6 +34,8 @@ class Control:
         Ids that its own catalog relates it to.
     aliases : tuple of str
         Other ids under which it is found.
+    oscal_id, statement_id : str
+        Ids of the control and of its statement in an OSCAL catalog; "" in any other framework.
     """
 
     framework: str
@@ -46,6 +48,8 @@ class Control:
     checks: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    oscal_id: str = ""
+    statement_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +129,10 @@ class Harvest:
         self.skipped += 1
         if len(self._problems) < MOST_PROBLEMS:
             self._problems.append(problem)
+
+    def note(self, problem: str) -> None:
+        """Tell of entries that are used all the same."""
+        self._problems.append(problem)
 
     def finish(self, version: str, source: str) -> Framework:
         """Return what was gathered.

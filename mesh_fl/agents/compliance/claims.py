@@ -32,11 +32,29 @@ _HARM = (
 )
 _HARMFUL = re.compile(
     r"\b(?:plain-?\s?text|clear-?\s?text|unencrypted|unauthori[sz]ed|unapproved|source code|"
-    r"default (?:passwords?|accounts?|credentials)|shared accounts?|personal devices?)\b"
+    r"default (?:passwords?|accounts?|credentials)|shared accounts?|personal devices?|in the clear|"
+    r"(?:remains?|stays?) (?:active|enabled|valid|open))\b"
 )
 _HARMS = re.compile(rf"\b{_HARM}\b")
+
+# Harmful whoever does it; "is not deleted" or "is not blocked" may be a safeguard that fails.
+_SURE_HARM = (
+    r"(?:shar(?:e|es|ed|ing)|reus(?:e|es|ed|ing)|allow(?:s|ed)?|permit(?:s|ted)?|grant(?:s|ed)?|"
+    r"disclos(?:e|es|ed)|expos(?:e|es|ed)|transmit(?:s|ted)?|tolerated?|accept(?:s|ed)?|"
+    r"bypass(?:es|ed)?|circumvent(?:s|ed)?|sell|sold|exceed(?:s|ed)?|hard-?coded?|embed(?:ded)?|"
+    r"tamper(?:ed)?|get access)"
+)
+_REFUSED = re.compile(
+    r"\b(?:refus(?:e|es|ed)|fail(?:s|ed)?|neglect(?:s|ed)?|declin(?:e|es|ed)) to \w+"
+)
+_PROTECTS = re.compile(
+    r"\b(?:detect|manag|review|chang|inventor|block|monitor|log(?:ged|ging)\b|alert|prevent|scan|"
+    r"encrypt|remov|revok|disabl|track|report|patch|updat|isolat|quarantin)\w*"
+)
 _HARM_DENIED = re.compile(
-    rf"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot)\b.{{1,80}}?\b{_HARM}\b"
+    rf"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot)\b.{{1,80}}?\b{_SURE_HARM}\b"
+    r"|\b(?:logs?|backups?|records?|evidence)\b.{1,40}?\b(?:cannot|never) be "
+    r"(?:altered|changed|modified|overwritten|deleted)\b"
 )
 
 _PROHIBITION = re.compile(
@@ -74,10 +92,42 @@ _LACK = re.compile(
 
 # Harm that is told as a fact needs no negation to be a denial.
 _EXPOSED = re.compile(
-    r"\b(?:in|as) (?:plain|clear)-?\s?text\b"
+    r"\b(?:in|as) (?:plain|clear)-?\s?text\b|\bin the clear\b"
+    r"|\b(?:accounts?|access|credentials?|rights|badges?|passwords?|logins?)\b.{0,60}?"
+    r"\b(?:remains?|stays?|is left|are left) (?:active|enabled|valid|open)\b"
+    r"|\b(?:may|can|are free to) (?:\w+ ){0,4}(?:freely|at will|unsupervised|unescorted)\b"
     r"|\b(?:anyone|anybody|everyone|everybody) (?:can|may|has)\b"
     r"|\bdefault (?:passwords?|credentials|accounts?) (?:is|are) (?:\w+ )?(?:used|kept|left)\b"
     r"|\bshare (?:one|a|an|the same) (?:\w+ )?(?:account|password|login)\b"
+)
+
+# What ended is not done: "is used to" tells a purpose, "we used to" an end.
+_ENDED = re.compile(
+    r"\b(?:we|i|they|he|she|it|there|you|company|team|staff|employees|users|people) used to\b"
+    r"|(?<!is )(?<!are )\bused to (?:be|have)\b|\buntil (?:\w+ )?(?:19|20)[0-9]{2}\b"
+    r"|\b(?:abolished|scrapped|repealed|dissolved)\b"
+    r"|\b(?:was|were|has been|have been) (?:\w+ )?(?:deleted|removed|cancell?ed|withdrawn|dropped|"
+    r"suspended|ended|retired|given up)\b|\bn/a\b|\bn\.a\."
+)
+
+# A restriction of access with "only" is a rule; a safeguard that works "only" then is half of one.
+_EXCEPTION = re.compile(
+    r"\b(?:except(?:ing)?|other than|apart from|aside from|excluding|with the exception of)\b"
+    r"|\blast (?:\w+ ){0,3}in (?:\w+ )?(?:19|20)[0-9]{2}\b"
+)
+_UNLESS = re.compile(r"\bunless\b")
+_ONLY = re.compile(
+    r"\bonly (?:during|on|in|at|from|between|for|within|when|if|where|by day|partly|partially|"
+    r"sometimes|some|parts?|half|a few|once)\b|\b(?:during|in) (?:office|business|working) hours\b"
+    r"|\bon (?:working|business|week) ?days\b"
+)
+_RESTRICTION = re.compile(
+    r"\b(?:access(?:ed|ible)?|entry|enter|granted?|allow(?:s|ed)?|permit(?:s|ted)?|may|can|possible|"
+    r"authori[sz]ed|permissions?|rights|connect(?:s|ed|ions?)?|privileges?)\b"
+)
+_REFUSAL = re.compile(
+    r"\b(?:den(?:y|ies|ied)|block(?:s|ed)?|refus(?:e|es|ed)|reject(?:s|ed)?|not|no|never|nobody|"
+    r"forbidden|prohibited)\b"
 )
 
 _NEGATION = re.compile(r"\b(?:not|no|never|nobody|none|nothing|neither|nor|cannot|zero)\b")
@@ -105,6 +155,8 @@ _ADVICE = re.compile(
     r"|\b(?:could|might|ideally|best effort|may (?:want|wish|choose) to)\b"
     r"|\b(?:is|are) (?:strongly |highly )?(?:recommended|encouraged|advised|advisable|desirable)\b"
     r"|\bwe (?:strongly )?(?:recommend|suggest|encourage)\b|\bnice to have\b|\?\W*$"
+    r"|\bwould (?:also )?be (?:\w+ )?(?:good|nice|great|better|best|useful|helpful|desirable|ideal|"
+    r"wise)\b|\bgood idea\b|\b(?:we|i) (?:\w+ )?(?:wish|strive|aspire|endeavou?r)\b"
 )
 
 _TURN = re.compile(r";|\b(?:but|however|although|though|whereas|while|except that)\b")
@@ -121,7 +173,8 @@ def claim_of(sentence: str) -> Claim:
     Returns
     -------
     {"affirmed", "mixed", "denied", "planned", "advised"}
-        "mixed" when some clauses affirm and others do not. Only "affirmed" may satisfy a control.
+        "mixed" when some clauses affirm and others do not, or an exception is made. What ended or
+        does not apply is "denied". Only "affirmed" may satisfy a control.
     """
     read = _plain(sentence)
     claims = {_clause(part) for part in _TURN.split(read) if len(part.split()) > 1}
@@ -129,7 +182,7 @@ def claim_of(sentence: str) -> Claim:
         claims = {_clause(read)}
     if len(claims) == 1:
         return claims.pop()
-    if "affirmed" in claims:
+    if claims & {"affirmed", "mixed"}:
         return "mixed"
     return "denied" if "denied" in claims else "planned"
 
@@ -141,14 +194,40 @@ def _plain(sentence: str) -> str:
 
 
 def _clause(clause: str) -> Claim:
-    claimed = _CONDITION.sub(" ", _HARMLESS.sub(" ", clause))
+    whole = _HARMLESS.sub(" ", clause)
+    claim = _without_exception(_CONDITION.sub(" ", whole))
+    if _ENDED.search(whole) and not _HARMFUL.search(whole):
+        return "denied"
+    return "mixed" if claim == "affirmed" and _is_limited(whole) else claim
+
+
+def _is_limited(clause: str) -> bool:
+    """Tell whether what a clause affirms does not hold for all, or not always."""
+    if _EXCEPTION.search(clause):
+        return not re.search(r"\b(?:den(?:y|ies|ied)|block(?:s|ed)?) ", clause)
+    if _UNLESS.search(clause):
+        return not _REFUSAL.search(clause)
+    return bool(_ONLY.search(clause)) and not _RESTRICTION.search(clause)
+
+
+def _does_harm(claimed: str) -> bool:
+    """Tell whether what is forbidden does harm, the words that forbid left aside."""
+    forbidden = re.sub(r"\b(?:prohibited|forbidden|banned|disallowed)\b", " ", claimed)
+    return bool(_HARMS.search(forbidden) or _HARMFUL.search(forbidden) or "without" in forbidden)
+
+
+def _without_exception(claimed: str) -> Claim:
     if _PLAN.search(claimed):
         return "planned"
     if _ADVICE.search(claimed):
         return "advised"
+    if _REFUSED.search(claimed):
+        return "denied"
     if _PROHIBITION.search(claimed):
-        return "affirmed"
-    is_harmful = bool(_HARMFUL.search(claimed))
+        # What is forbidden may be the safeguard itself.
+        is_safeguard = re.search(rf"\b{_SAFEGUARD}\b", claimed) or "encrypt" in claimed
+        return "denied" if is_safeguard and not _does_harm(claimed) else "affirmed"
+    is_harmful = bool(_HARMFUL.search(claimed)) and not _PROTECTS.search(claimed)
     if _LACK.search(claimed):
         is_refused = is_harmful or bool(_HARMS.search(claimed))
         return "affirmed" if is_refused and not _is_off(claimed) else "denied"

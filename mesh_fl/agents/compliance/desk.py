@@ -16,6 +16,7 @@ from mesh_fl.agents.compliance.answer import (
 )
 from mesh_fl.agents.compliance.assessment import Assessment, Rules, assess
 from mesh_fl.agents.compliance.attack import TechniqueControl
+from mesh_fl.agents.compliance.catalogue import Framework
 from mesh_fl.agents.compliance.controls import base_control, public_controls
 from mesh_fl.agents.compliance.evidence import read_evidence
 from mesh_fl.agents.compliance.learned import Learned
@@ -29,18 +30,34 @@ from mesh_fl.agents.compliance.techniques import described, family_of, technique
 from mesh_fl.errors import DataError
 from mesh_fl.schema import Table
 from mesh_fl.text.encoder import load_encoder
+from mesh_fl.text.language import unreadable
 from mesh_fl.text.sentences import sentences_of
 
 UNASKED = {
     "compliance_score": "there was neither policy_text nor evidence to assess",
     "audit_readiness": "there was neither policy_text nor evidence to assess",
     "framework": "nothing was assessed",
+    "framework_key": "nothing was assessed",
 }
-RULES = Rules(satisfies=0.7, touches=0.5)
-"""Probabilities from which a sentence satisfies a control, or partly does."""
+RULES = Rules(satisfies=0.7, touches=0.5, alike=0.55, alike_denying=0.4)
+"""What a sentence must reach to satisfy a control, or to be of any account."""
+
+LONGEST_JUDGED = 20_000
+"""Characters of a policy by which its language is told."""
+
+LEAST_ALIKE = 0.3
+"""Cosine that words without a known id must reach with some control to be taken for a technique."""
 
 NO_SHARES = "nothing was learned yet: no training, and no mappings of the member's own"
-NO_NAME = "no name of this technique is known: nothing can be compared with it"
+NO_NAME = (
+    "no technique of this id is known, and no words stand beside it; a newer file of MITRE's, named"
+    " attack under [agents.compliance.files], may know it"
+)
+NO_TECHNIQUE = "the words are like no control ({:.2f}, {} is needed): give the id of a technique"
+BY_WORDS = (
+    "policy_text: {} sentences were compared by their words alone, since it is long; none of them"
+    " can satisfy or deny a control"
+)
 NO_REPORT = "no report was asked for"
 REPORTED = TypeAdapter(dict[str, JsonValue])
 
@@ -82,23 +99,28 @@ class Desk:
     def _answer(self, request: Request, learned: Learned) -> ComplianceAnswer:
         offsets = dict(zip(self.controls, learned.offsets.log_odds.tolist(), strict=True))
         matching = self.shelf.matcher(offsets)
-        assessment = self._assess(request, matching) if request.is_assessed else None
-        by_words = matching.by_words
-        told = {} if assessment is None else _told(assessment, request.report)
-        mapped = self._mapped(request, matching)
         unavailable = {} if request.report else {"report": NO_REPORT}
-        if assessment is None:
+        told: dict[str, object] = {}
+        assessment = None
+        if request.is_assessed:
+            framework = self.library.find(request.framework)
+            assessment = self._assess(request, framework, matching)
+            told = _told(assessment, framework, request.report)
+            told |= {"framework_key": self.library.key_of(framework)}
+            unavailable |= assessment.unavailable
+        else:
             unavailable |= UNASKED
             unavailable |= {"report": UNASKED["compliance_score"]} if request.report else {}
-        else:
-            unavailable |= assessment.unavailable
-        unavailable |= self._unknown(request, learned)
+        by_words = matching.by_words
+        mapped = self._mapped(request, matching)
+        for_technique, unknown = self._for_technique(request, learned)
+        unavailable |= unknown
         return ComplianceAnswer.model_validate(
             {
                 **told,
                 "sentences_by_words": by_words,
                 "mapped_controls": mapped,
-                "controls_for_technique": self._for_technique(request, learned),
+                "controls_for_technique": for_technique,
                 "controls_for_text": self._for_text(request, learned),
                 "sources": self._sources(request, assessment),
                 "model_used": load_encoder(self.encoder).name,
@@ -106,24 +128,24 @@ class Desk:
             }
         )
 
-    def _unknown(self, request: Request, learned: Learned) -> dict[str, str]:
-        """Say what cannot be told of a technique."""
-        unknown = {}
-        if request.technique and not learned.knows_mappings:
-            unknown["controls_for_technique.share"] = NO_SHARES
-        if request.technique and not described(request.technique, self.library.techniques):
-            unknown["controls_for_technique.similarity"] = NO_NAME
-        return unknown
-
-    def _assess(self, request: Request, matching: Matching) -> Assessment:
-        return assess(
-            self.library.find(request.framework),
-            sentences_of(request.policy_text),
+    def _assess(self, request: Request, framework: Framework, matching: Matching) -> Assessment:
+        refusal = unreadable(request.policy_text[:LONGEST_JUDGED]) if request.policy_text else None
+        found = assess(
+            framework,
+            () if refusal else sentences_of(request.policy_text),
             read_evidence(request.evidence),
             matching,
             rules=RULES,
             model_used=load_encoder(self.encoder).name,
         )
+        problems = found.problems
+        if matching.by_words:
+            problems = (BY_WORDS.format(matching.by_words), *problems)
+        if refusal is None:
+            return found.model_copy(update={"problems": problems})
+        said = f"policy_text was not assessed: {refusal}"
+        unavailable = {"compliance_score": said} if found.compliance_score is None else {}
+        return found.model_copy(update={"problems": (said, *problems), "unavailable": unavailable})
 
     def _mapped(self, request: Request, matching: Matching) -> tuple[MappedControl, ...]:
         if not request.control_ref:
@@ -138,20 +160,26 @@ class Desk:
         others = tuple(self.library.frameworks.values())
         return map_control(control, own, others, matching, most=request.max_controls)
 
-    def _for_technique(self, request: Request, learned: Learned) -> tuple[ControlForTechnique, ...]:
+    def _for_technique(
+        self, request: Request, learned: Learned
+    ) -> tuple[tuple[ControlForTechnique, ...], dict[str, str]]:
+        """Return the controls for a technique, and why there are none or what is not known."""
         if not request.technique:
-            return ()
+            return (), {}
         written = described(request.technique, self.library.techniques)
         data = self._read(
             {"technique": np.array([written or request.technique])}, request.technique
         )
+        mapped = self._mapping(request.technique)
+        if not mapped and (reason := self._no_technique(request.technique, written, data, learned)):
+            return (), {"controls_for_technique": reason}
         shares = learned.shares(data)[0]
         scores = learned.scores(data, self.similarity_weight)[0]
-        mapped = self._mapping(request.technique)
         first = sorted(
-            range(len(self.controls)), key=lambda k: (self.controls[k] not in mapped, -scores[k])
+            (k for k, name in enumerate(self.controls) if scores[k] > 0 or name in mapped),
+            key=lambda k: (self.controls[k] not in mapped, -scores[k]),
         )
-        return tuple(
+        found = tuple(
             ControlForTechnique(
                 control=self.controls[k],
                 title=public_controls()[self.controls[k]].title,
@@ -162,6 +190,18 @@ class Desk:
             )
             for k in first[: request.max_controls]
         )
+        return found, {} if learned.knows_mappings else {"controls_for_technique.share": NO_SHARES}
+
+    def _no_technique(self, asked: str, written: str, data: Data, learned: Learned) -> str:
+        """Say why a technique cannot be looked up; "" if it can."""
+        if learned.kin is not None and (family_of(asked) or -1) in learned.kin.families.tolist():
+            return ""
+        if not written:
+            return NO_NAME
+        nearest = float(data["public"][0].max(initial=0.0))
+        if technique_id(asked) in self.library.techniques or nearest >= LEAST_ALIKE:
+            return ""
+        return NO_TECHNIQUE.format(nearest, LEAST_ALIKE)
 
     def _mapping(self, technique: str) -> Mapping[str, tuple[TechniqueControl, ...]]:
         """Return what the mapping file says of a technique, by base control."""
@@ -206,16 +246,18 @@ class Desk:
         return tuple(dict.fromkeys(looked_at))
 
 
-def _told(assessment: Assessment, report: str) -> dict[str, object]:
+def _told(assessment: Assessment, framework: Framework, report: str) -> dict[str, object]:
     """Return the fields of an answer that an assessment fills."""
     written: object = None
     if report == "markdown":
         written = audit_report(assessment)
     elif report == "oscal":
-        written = assessment_results(assessment)
+        written = assessment_results(assessment, framework)
     return {
         "framework": assessment.framework,
         "compliance_score": assessment.compliance_score,
+        "controls_assessed": assessment.controls_assessed,
+        "controls_in_framework": len(assessment.controls),
         "audit_readiness": assessment.audit_readiness,
         "controls": assessment.controls,
         "gaps": assessment.gaps,

@@ -1,5 +1,6 @@
 """Check results as evidence: which control or check, on what system, passed or failed, when."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,10 @@ REMEDY = (
     'a result looks like {"control": "AC-2", "status": "pass", "system": "idp",'
     ' "collected_at": "2026-03-01", "text": "..."}; it may name a check instead'
 )
+
+
+_CHECK = re.compile(r"[A-Za-z]{3,}[_-][A-Za-z]{2,}")
+"""Checks have names of several words; controls have letters and numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,12 +269,21 @@ def _parsed(value: object) -> datetime | None:
 
 
 def _newest(results: Sequence[Result]) -> Iterator[Result]:
-    """Keep, of dated results about the same thing on the same system, the newest."""
+    """Keep, of dated results of the same check on the same system, the newest.
+
+    Results that name no check may be about different facts: none of them replaces another.
+    """
     newest: dict[tuple[tuple[str, ...], str], datetime] = {}
     for one in results:
-        if one.collected_at:
+        if one.collected_at and _names_check(one):
             key = one.names, one.system
             newest[key] = max(one.collected_at, newest.get(key, one.collected_at))
     for one in results:
-        if not one.collected_at or one.collected_at == newest[one.names, one.system]:
+        if one.collected_at is None or not _names_check(one):
             yield one
+        elif one.collected_at == newest[one.names, one.system]:
+            yield one
+
+
+def _names_check(result: Result) -> bool:
+    return any(_CHECK.search(name) for name in result.names)

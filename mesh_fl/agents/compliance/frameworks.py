@@ -15,6 +15,12 @@ FORMS = (
     "an OSCAL catalog, requirements in Prowler's form, or a list of controls with id, title, text"
 )
 
+OTHER_FILES = {
+    "mapping_objects": "a mapping of CTID; name it attack_mappings under [agents.compliance.files]",
+    "objects": "a STIX bundle; name it attack under [agents.compliance.files], if it is MITRE's",
+}
+"""What else lies in such folders, by a key that tells it."""
+
 
 def read_framework(path: Path, name: str = "") -> Framework:
     """Read a framework from a file, by what stands in it.
@@ -52,6 +58,8 @@ def _of_json(document: object, path: Path, name: str) -> Framework:
         return _catalog(found, path, name)
     if "controls" in found:
         return _listed(items(found["controls"]), found, path, name)
+    if other := next((OTHER_FILES[key] for key in OTHER_FILES if key in found), ""):
+        raise ConfigError(f"{path.name}: expected {FORMS}, found {other}")
     keys = ", ".join(text(key, 30) for key in list(found)[:5]) or kind(document)
     raise ConfigError(f"{path.name}: expected {FORMS}, found {keys}")
 

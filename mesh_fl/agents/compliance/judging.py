@@ -3,7 +3,7 @@
 Results of checks beat sentences: a sentence says what should be, a check what is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mesh_fl.agents.compliance.catalogue import Control
 from mesh_fl.agents.compliance.claims import Claim
 from mesh_fl.agents.compliance.evidence import Result
+from mesh_fl.agents.compliance.likeness import STANDINGS, Likeness
 from mesh_fl.agents.compliance.verdict import (
     Cause,
     CheckEvidence,
@@ -51,12 +52,12 @@ class _Tally(NamedTuple):
 
 
 class Reading(Part):
-    """The sentences that say most about a control, and what follows from them.
+    """The sentences that say most about a control.
 
     Attributes
     ----------
     affirmed, other : Quote or None
-        The most relevant sentence that affirms something, and that does anything else.
+        The strongest sentence that affirms something, and that does anything else.
     """
 
     affirmed: Quote | None = None
@@ -64,31 +65,33 @@ class Reading(Part):
 
 
 def read_policy(
-    relevance: NDArray[np.float64], sentences: Sequence[Sentence], claims: Sequence[Claim]
-) -> Reading:
-    """Pick the sentences that say most about a control.
-
-    Parameters
-    ----------
-    relevance : ndarray, shape (n_sentences,)
-        From 0 to 1.
-    """
+    likeness: Likeness, sentences: Sequence[Sentence], claims: Sequence[Claim], rules: Rules
+) -> Sequence[Reading]:
+    """Pick the sentences that say most about each control: by standing, then by relevance."""
     affirms = np.array([claim == "affirmed" for claim in claims], dtype=bool)
+    alike = np.where(affirms, rules.alike, rules.alike_denying)
+    standings = likeness.standings(rules.satisfies, alike)
 
-    def top(among: NDArray[np.bool_]) -> Quote | None:
+    def top(control: int, among: NDArray[np.bool_]) -> Quote | None:
         if not among.any():
             return None
-        place = int(np.where(among, relevance, -1.0).argmax())
+        weight = standings[control] + likeness.relevance[control] / 2
+        place = int(np.where(among, weight, -1.0).argmax())
         said = sentences[place]
         return Quote(
             text=said.text,
             line=said.line,
             number=said.number,
-            similarity=float(relevance[place]),
+            similarity=float(likeness.cosine[control, place]),
+            relevance=float(likeness.relevance[control, place]),
+            standing=STANDINGS[standings[control, place]],
             claim=claims[place],
         )
 
-    return Reading(affirmed=top(affirms), other=top(~affirms))
+    return [
+        Reading(affirmed=top(control, affirms), other=top(control, ~affirms))
+        for control in range(len(likeness.relevance))
+    ]
 
 
 def judge(
@@ -104,8 +107,7 @@ def judge(
         unknown=sum(one.status == "unknown" for one in results),
     )
     view = _together(_by_policy(reading, rules), _by_checks(tally))
-    other = reading.other
-    is_against = other is not None and other.similarity >= rules.touches
+    against = _against(reading, rules)
     return ControlAssessment(
         control=control.id,
         title=control.title,
@@ -115,7 +117,7 @@ def judge(
         cause=view.cause if view else "unassessed",
         why=view.why if view else _unassessed(tally.unknown),
         sentence=reading.affirmed,
-        against=other if is_against else None,
+        against=against,
         checks=_shown(results, rules, now),
         checks_passed=tally.passed - tally.stale,
         checks_failed=tally.failed,
@@ -146,8 +148,8 @@ def _check(result: Result, rules: Rules, now: datetime) -> CheckEvidence:
 
 def _unassessed(unknown: int) -> str:
     if unknown:
-        return f"{unknown} check results, none of which says pass or fail; no policy text"
-    return "no policy text and no check result bears on it"
+        return f"{unknown} check results, none of which says pass or fail; no policy to judge"
+    return "there is no policy that can be judged, and no check result bears on it"
 
 
 def _together(policy: _View | None, checked: _View | None) -> _View | None:
@@ -179,40 +181,69 @@ def _by_checks(tally: _Tally) -> _View | None:
     return _View(status="satisfied", score=1.0, cause=None, why=f"{counted} check results pass")
 
 
-def _by_policy(reading: Reading, rules: Rules) -> _View | None:
-    affirmed, other = reading.affirmed, reading.other
-    if affirmed is None and other is None:
+def _against(reading: Reading, rules: Rules) -> Quote | None:
+    """Return what speaks against a control; a denial that only sounds like it does not."""
+    other = reading.other
+    if other is None or other.relevance < rules.touches:
         return None
-    against = other if other and other.similarity >= rules.touches else None
-    strength = affirmed.similarity if affirmed else 0.0
+    return None if other.claim == "denied" and not _is_heard(other, reading.affirmed) else other
+
+
+def _is_heard(denial: Quote, affirmed: Quote | None) -> bool:
+    """Tell whether a denial is strong, or takes something from what another sentence fulfils."""
+    if denial.standing == "nearest":
+        return affirmed is not None and affirmed.standing == "strong"
+    return denial.standing == "strong"
+
+
+def _by_policy(reading: Reading, rules: Rules) -> _View | None:
+    affirmed, against = reading.affirmed, _against(reading, rules)
+    if affirmed is None and reading.other is None:
+        return None
     if against and against.claim == "denied":
-        if against.similarity >= strength:
-            return _view("gap", 0.0, "denied", against)
-        if against.similarity >= rules.satisfies:
-            return _view("partial", HALF, "denied", against)
-    if affirmed and strength >= rules.satisfies:
+        return _denied(against, affirmed)
+    if affirmed and affirmed.standing == "strong":
         return _view("satisfied", 1.0, None, affirmed)
-    if against and against.claim == "mixed" and against.similarity >= strength:
-        return _view("partial", HALF, "mixed", against)
-    if against and against.claim != "affirmed" and against.similarity >= strength:
-        return _view("gap", 0.0, against.claim, against)
+    strength = affirmed.relevance if affirmed else 0.0
+    if against and against.relevance >= strength:
+        if against.claim == "mixed":
+            return _view("partial", HALF, "mixed", against)
+        return _view("gap", 0.0, _CAUSES[against.claim], against)
     if affirmed and strength >= rules.touches:
-        score = (strength - rules.touches) / (rules.satisfies - rules.touches)
-        return _view("partial", score, "weak", affirmed)
-    nearest = f"the nearest reaches {strength:.2f} of {rules.touches:.2f}"
+        share = (strength - rules.touches) / (rules.satisfies - rules.touches)
+        return _view("partial", HALF * min(share, 1.0), "weak", affirmed)
+    nearest = f"the nearest reaches a relevance of {strength:.2f}, {rules.touches:.2f} is needed"
     why = f"no sentence of the policy speaks of it: {nearest}"
     return _View(status="gap", score=0.0, cause="unmentioned", why=why)
 
 
+def _denied(denial: Quote, affirmed: Quote | None) -> _View:
+    """Judge a control that is denied: in part only, where another sentence affirms it as well."""
+    if affirmed and (
+        affirmed.standing == "strong"
+        or (affirmed.standing == "nearest" and affirmed.similarity >= denial.similarity)
+    ):
+        return _view("partial", HALF, "mixed", denial)
+    return _view("gap", 0.0, "denied", denial)
+
+
+_CAUSES: Mapping[Claim, Cause] = {
+    "denied": "denied",
+    "mixed": "mixed",
+    "planned": "planned",
+    "advised": "advised",
+}
+
 _SAYS = {
-    "affirmed": "matches it at",
-    "mixed": "affirms and denies it, at",
-    "denied": "denies it, at",
-    "planned": "only plans it, at",
-    "advised": "only advises it, at",
+    "affirmed": "affirms it",
+    "mixed": "affirms it in part",
+    "denied": "denies it",
+    "planned": "only plans it",
+    "advised": "only advises it",
 }
 
 
 def _view(status: Status, score: float, cause: Cause | None, quote: Quote) -> _View:
-    why = f"the sentence in line {quote.line} {_SAYS[quote.claim]} {quote.similarity:.2f}"
+    says = "only reads like it: a person must look" if cause == "weak" else _SAYS[quote.claim]
+    why = f"the sentence in line {quote.line} {says}, similarity {quote.similarity:.2f}"
     return _View(status=status, score=score, cause=cause, why=why)

@@ -21,6 +21,9 @@ SHIPPED = "nist_800_53"
 MAPPINGS, ATTACK = "attack_mappings", "attack"
 """File names that mean no framework: CTID's mapping, and MITRE's bundle for its names."""
 
+NEAR = 0.8
+"""From this likeness on a file's name is taken for a misspelt one of those two."""
+
 
 @dataclass(frozen=True)
 class Library:
@@ -38,6 +41,10 @@ class Library:
     frameworks: Mapping[str, Framework]
     mapping: AttackMapping | None
     techniques: Mapping[str, str]
+
+    def key_of(self, framework: Framework) -> str:
+        """Return the name that a member gave a framework's file."""
+        return next(key for key, one in self.frameworks.items() if one is framework)
 
     def find(self, name: str) -> Framework:
         """Return the framework that a request names; the only one, or NIST's, where it names none.
@@ -69,8 +76,10 @@ def read_library(files: Files) -> Library:
     Raises
     ------
     ConfigError
-        If a file is missing, cannot be read, or is something else.
+        If a file is missing, cannot be read, is something else, or has a misspelt name.
     """
+    for name in files:
+        _refuse_misspelt(name)
     frameworks = {SHIPPED: shipped_framework()} | {
         name: read_framework(path) for name, path in files.items() if name not in (MAPPINGS, ATTACK)
     }
@@ -79,6 +88,15 @@ def read_library(files: Files) -> Library:
     if ATTACK in files:
         names |= attack_names(files[ATTACK])
     return Library(frameworks, mapping, names)
+
+
+def _refuse_misspelt(name: str) -> None:
+    guess = nearest(name.lower(), (MAPPINGS, ATTACK), cutoff=NEAR)
+    if guess and name not in (MAPPINGS, ATTACK):
+        raise ConfigError(
+            f"[agents.compliance.files] {name}: did you mean {guess}? If it is a framework, give it"
+            " a name that is less like that one"
+        )
 
 
 @cache

@@ -10,11 +10,12 @@ from mesh_fl.agents.compliance.catalogue import Control, Harvest, distinct
 from mesh_fl.agents.compliance.identifiers import written_id
 from mesh_fl.errors import ConfigError
 
-COLUMNS = ("id", "title", "text", "guidance", "family", "parent", "checks")
+TITLES = ("title", "name")
+MOST_NAMED = 5
 
 
 def csv_entries(content: str, place: str) -> list[object]:
-    """Read the rows of a CSV file with at least the columns id and title or text.
+    """Read the rows of a CSV file with at least the columns id and title (or name) or text.
 
     Raises
     ------
@@ -24,11 +25,12 @@ def csv_entries(content: str, place: str) -> list[object]:
     lines = csv.reader(io.StringIO(content, newline=""))
     try:
         header = [name.strip().lower() for name in next(lines, [])]
-        if "id" not in header or not {"title", "text"} & set(header):
+        if "id" not in header or not {*TITLES, "text"} & set(header):
             found = ", ".join(header)[:80] or "nothing"
             raise ConfigError(
-                f"{place} line 1: expected the columns id, title, text (also possible: guidance,"
-                f" family, parent, checks), found {found}"
+                f"{place} line 1: expected the columns id, title, text (name counts as title;"
+                " also possible: guidance, family, parent, checks), separated by commas,"
+                f" found {found}"
             )
         return [dict(zip(header, row, strict=False)) for row in lines if any(row)]
     except csv.Error as error:
@@ -52,13 +54,20 @@ def toml_document(content: str, place: str) -> Mapping[str, object]:
 
 
 def add_entries(entries: Sequence[object], place: str, harvest: Harvest) -> None:
-    """Gather controls from a list of tables."""
+    """Gather controls from a list of tables; those that have a title only are told."""
+    bare = []
     for number, entry in enumerate(entries):
         where = f"{place}: entry {number + 1}"
         if isinstance(entry, dict):
-            harvest.add(_control(entry, harvest.framework), where)
+            control = _control(entry, harvest.framework)
+            harvest.add(control, where)
+            bare.extend([control.id] if control.title and not control.text else [])
         else:
             harvest.refuse(f"{where}: expected a table with id, title, text, found {kind(entry)}")
+    if bare:
+        rest = f" and {len(bare) - MOST_NAMED} more" if len(bare) > MOST_NAMED else ""
+        named = ", ".join(name[:40] for name in bare[:MOST_NAMED]) + rest
+        harvest.note(f"{place}: no text of {named}: only the title is compared")
 
 
 def _control(entry: Mapping[str, object], framework: str) -> Control:
@@ -66,7 +75,7 @@ def _control(entry: Mapping[str, object], framework: str) -> Control:
     return Control(
         framework=framework,
         id=written_id(identifier),
-        title=text(entry.get("title"), 300),
+        title=next(filter(None, (text(entry.get(key), 300) for key in TITLES)), ""),
         text=text(entry.get("text")),
         guidance=text(entry.get("guidance")),
         family=text(entry.get("family"), 200),

@@ -12,8 +12,11 @@ How = Literal["same id", "shared checks", "related in the catalog", "similar tex
 
 ORDER: tuple[How, ...] = ("same id", "shared checks", "related in the catalog", "similar text")
 MOST_SHOWN = 10
-LEAST_SIMILAR = 0.5
-"""Texts less similar than that are not put forward."""
+LEAST_SIMILAR = 0.6
+"""Cosine of the encoder; texts less similar than that are not put forward."""
+
+MOST_SIMILAR = 5
+"""Per framework: what follows is a guess of guesses."""
 
 
 class MappedControl(Part):
@@ -24,8 +27,8 @@ class MappedControl(Part):
     how : str
         What says so. "similar text" is a guess of a model, to be looked at by a person.
     strength : float or None
-        Jaccard index of the two lists of checks, or the similarity of the texts; None where a
-        catalog says it without a degree.
+        Jaccard index of the two lists of checks, or the cosine of the encoder between the texts;
+        None where a catalog says it without a degree.
     shared : tuple of str
         The first `MOST_SHOWN` checks in both lists.
     source : str
@@ -107,8 +110,8 @@ def _related(control: Control, own: Framework) -> Iterator[MappedControl]:
 def _by_text(
     control: Control, own: Framework, other: Framework, matcher: Matcher
 ) -> Iterator[MappedControl]:
-    column = matcher(other.controls, [f"{control.title}. {control.text}"])[:, 0]
-    for place in (-column).argsort(kind="stable"):
+    column = matcher(other.controls, [f"{control.title}. {control.text}"]).cosine[:, 0]
+    for place in (-column).argsort(kind="stable")[:MOST_SIMILAR]:
         similarity = float(column[place])
         if not similarity >= LEAST_SIMILAR:
             return

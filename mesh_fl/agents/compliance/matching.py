@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from mesh_fl.agents.compliance.catalogue import Control, Framework
 from mesh_fl.agents.compliance.controls import base_control
+from mesh_fl.agents.compliance.likeness import Likeness, shared_words
 from mesh_fl.agents.compliance.relevance import Candidates
 from mesh_fl.text.encoder import Encoder, load_encoder
 
@@ -61,10 +62,8 @@ class Matching:
         self._offsets = offsets
         self.by_words = 0
 
-    def __call__(
-        self, controls: Sequence[Control], sentences: Sequence[str]
-    ) -> NDArray[np.float64]:
-        """Return how likely each sentence answers each control: shape (controls, sentences)."""
+    def __call__(self, controls: Sequence[Control], sentences: Sequence[str]) -> Likeness:
+        """Compare each control with each sentence."""
         candidates = self._candidates[id(controls)]
         by_wording = candidates.by_wording(sentences)
         chosen = _affordable(sentences, by_wording.max(axis=1, initial=0.0))
@@ -73,8 +72,11 @@ class Matching:
         vectors[chosen] = self._encoder.encode([sentences[place] for place in chosen])
         offsets = np.array([self._offsets.get(base_control(one.id), 0.0) for one in controls])
         log_odds = candidates.log_odds(vectors, by_wording) + offsets
-        relevance: NDArray[np.float64] = expit(log_odds).T
-        return relevance
+        return Likeness(
+            relevance=expit(log_odds).T,
+            cosine=candidates.cosines(vectors).T,
+            shares=shared_words([one.title for one in controls], sentences, by_wording.T),
+        )
 
 
 def _affordable(sentences: Sequence[str], nearest: NDArray[np.float64]) -> NDArray[np.int64]:

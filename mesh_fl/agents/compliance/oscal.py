@@ -112,6 +112,10 @@ def _control(
         parent=parent,
         related=_related(node),
         aliases=distinct([text(node.get("id"), 80)]),
+        oscal_id=text(node.get("id"), 80),
+        statement_id=next(
+            (text(part.get("id"), 80) for part in parts if part.get("name") == "statement"), ""
+        ),
     )
 
 

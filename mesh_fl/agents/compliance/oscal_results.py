@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
 from mesh_fl.agents.compliance.assessment import Assessment
-from mesh_fl.agents.compliance.identifiers import canonical_id, is_nist
+from mesh_fl.agents.compliance.catalogue import Control, Framework
 from mesh_fl.agents.compliance.verdict import CheckEvidence, ControlAssessment, Quote
 
 VERSION = "1.1.2"
@@ -20,20 +21,31 @@ REMARK = (
     " by a model."
 )
 
+_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
+_NOT_OF_TOKENS = re.compile(r"[^A-Za-z0-9._-]+")
+
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str"
 
+NO_STATEMENT = "The framework names no statements: the id is that of the control as a whole."
 NO_PLAN = "There was no assessment plan: every control of the framework was looked at."
 
 
-def assessment_results(assessment: Assessment, plan: str = "") -> dict[str, Json]:
+def assessment_results(
+    assessment: Assessment, framework: Framework, plan: str = ""
+) -> dict[str, Json]:
     """Return the assessment as an OSCAL document.
 
     Each sentence and check result that decided is an observation, each assessed control a finding;
     "partial" and "gap" are not-satisfied, as OSCAL knows only two states, and the finer status
     stands as a property. Controls that were not assessed are left out of the findings.
 
+    Ids of controls and statements are those of the framework where it is an OSCAL catalog. Any
+    other has none: its own id of the control stands as a property, and as a token in their place.
+
     Parameters
     ----------
+    framework : Framework
+        What was assessed.
     plan : str
         Where the assessment plan lies; without one the document says that there was none.
 
@@ -44,6 +56,7 @@ def assessment_results(assessment: Assessment, plan: str = "") -> dict[str, Json
     """
     seed = _seed(assessment)
     time = _time(assessment.assessed_at)
+    known = {one.id: one for one in framework.controls}
     judged = [one for one in assessment.controls if one.status != "not_assessed"]
     observations = {one.control: _observations(one, seed, time, assessment) for one in judged}
     result: dict[str, Json] = {
@@ -53,12 +66,14 @@ def assessment_results(assessment: Assessment, plan: str = "") -> dict[str, Json
         "start": time,
         "end": time,
         "props": _properties(_figures(assessment)),
-        "reviewed-controls": {"control-selections": [_reviewed(judged)]},
+        "reviewed-controls": {"control-selections": [_reviewed(judged, known)]},
     }
     if found := [one for ones in observations.values() for one in ones]:
         result["observations"] = found
     if judged:
-        result["findings"] = [_finding(one, seed, observations[one.control]) for one in judged]
+        result["findings"] = [
+            _finding(one, known[one.control], seed, observations[one.control]) for one in judged
+        ]
     document: dict[str, Json] = {
         "uuid": _uuid(seed, "document"),
         "metadata": {
@@ -114,17 +129,16 @@ def _properties(pairs: Iterable[tuple[str, str]]) -> list[Json]:
     return [{"name": name, "ns": PROPERTIES, "value": _words(value)} for name, value in pairs]
 
 
-def _token(control: str) -> str:
-    """Return the id of a control as OSCAL writes it: a token such as "ac-2.1"."""
-    pieces = canonical_id(control).split(".")
-    if is_nist(control):
-        return ".".join([f"{pieces[0]}-{pieces[1]}", *pieces[2:]])
-    token = ".".join(pieces)
+def _token(control: Control) -> str:
+    """Return the id of a control as OSCAL takes it: that of the catalog, or the written one."""
+    if _TOKEN.fullmatch(control.oscal_id):
+        return control.oscal_id
+    token = _NOT_OF_TOKENS.sub("_", control.id).strip("_")
     return token if token[:1].isalpha() else f"_{token}"
 
 
-def _reviewed(judged: Iterable[ControlAssessment]) -> Json:
-    included: list[Json] = [{"control-id": _token(one.control)} for one in judged]
+def _reviewed(judged: Iterable[ControlAssessment], known: Mapping[str, Control]) -> Json:
+    included: list[Json] = [{"control-id": _token(known[one.control])} for one in judged]
     if not included:
         return {"description": "No control could be assessed.", "include-all": {}}
     return {"include-controls": included}
@@ -147,7 +161,12 @@ def _counts(one: ControlAssessment, quote: Quote) -> bool:
 def _of_quote(
     one: ControlAssessment, quote: Quote, seed: str, time: str, assessment: Assessment
 ) -> Json:
-    figures = [("similarity", f"{quote.similarity:.3f}"), ("claim", quote.claim)]
+    figures = [
+        ("similarity", f"{quote.similarity:.3f}"),
+        ("relevance", f"{quote.relevance:.3f}"),
+        ("standing", quote.standing),
+        ("claim", quote.claim),
+    ]
     model = assessment.model_used or "an unnamed model"
     said = f"Policy line {quote.line}, similarity {quote.similarity:.2f} by {model}: {quote.text}"
     return {
@@ -179,20 +198,29 @@ def _of_check(
     return observation
 
 
-def _finding(one: ControlAssessment, seed: str, observations: list[Json]) -> Json:
+def _target(one: ControlAssessment, control: Control) -> dict[str, Json]:
     state = "satisfied" if one.status == "satisfied" else "not-satisfied"
     reason = {"satisfied": "pass", "partial": "other", "gap": "fail"}[one.status]
+    has_statement = bool(_TOKEN.fullmatch(control.statement_id))
+    target: dict[str, Json] = {
+        "type": "statement-id",
+        "target-id": control.statement_id if has_statement else _token(control),
+        "status": {"state": state, "reason": reason},
+    }
+    if not has_statement:
+        target["props"] = _properties([("control-id", control.id)])
+        target["remarks"] = NO_STATEMENT
+    return target
+
+
+def _finding(one: ControlAssessment, control: Control, seed: str, observations: list[Json]) -> Json:
     figures = [("status", one.status), ("score", f"{one.score or 0.0:.3f}")]
     finding: dict[str, Json] = {
         "uuid": _uuid(seed, one.control, "finding"),
         "title": _words(f"{one.control} {one.title}"),
         "description": _words(one.why),
         "props": _properties(figures),
-        "target": {
-            "type": "objective-id",
-            "target-id": f"{_token(one.control)}_obj",
-            "status": {"state": state, "reason": reason},
-        },
+        "target": _target(one, control),
     }
     related: list[Json] = [
         {"observation-uuid": each["uuid"]} for each in observations if isinstance(each, dict)

@@ -27,7 +27,11 @@ def place_rows(
     rows = np.zeros((len(scores), len(PLACES) + 1))
     counted = counted & np.isfinite(scores).all(axis=1)
     right = scores[counted, controls[counted]]
-    place = 1 + (scores[counted] > right[:, None]).sum(axis=1)
+    ahead = scores[counted] > right[:, None]
+    # Of equals, the first in the list is named first, as in `hits_by_query`.
+    earlier = np.arange(scores.shape[1]) < controls[counted][:, None]
+    ahead |= (scores[counted] == right[:, None]) & earlier
+    place = 1 + ahead.sum(axis=1)
     rows[np.flatnonzero(counted), np.searchsorted(PLACES, place)] = 1.0
     return rows
 

@@ -43,6 +43,8 @@ class AuditReadiness(Part):
         Controls of each status.
     results, failing, stale, undated : int
         Check results that bear on a control; those that fail, are too old, or tell no date.
+    unmatched, unmatched_failing : int
+        Check results that bear on no control; those that fail.
     """
 
     level: Level
@@ -56,10 +58,19 @@ class AuditReadiness(Part):
     failing: int
     stale: int
     undated: int
+    unmatched: int
+    unmatched_failing: int
 
 
 def readiness_of(
-    controls: Sequence[ControlAssessment], results: int, failing: int, stale: int, undated: int
+    controls: Sequence[ControlAssessment],
+    *,
+    results: int,
+    failing: int,
+    stale: int,
+    undated: int,
+    unmatched: int = 0,
+    unmatched_failing: int = 0,
 ) -> AuditReadiness:
     """Tell how near an audit is.
 
@@ -68,17 +79,21 @@ def readiness_of(
     controls : sequence of ControlAssessment
     results, failing, stale, undated : int
         Check results that bear on a control; how many of them fail, are too old, or tell no date.
+    unmatched, unmatched_failing : int
+        Check results that bear on no control; how many of them fail. What fails may not be hidden
+        by a name that nobody knows: they count as failing evidence.
     """
     counts = {
         status: sum(one.status == status for one in controls)
         for status in ("satisfied", "partial", "gap", "not_assessed")
     }
     assessed = len(controls) - counts["not_assessed"]
+    failed = _share(failing + unmatched_failing, results + unmatched)
     criteria = (
         _at_least("coverage", _share(assessed, len(controls)), READY.coverage, NEARLY.coverage),
         _at_most("gaps", _share(counts["gap"], assessed), READY.gaps, NEARLY.gaps),
         _at_most("partial", _share(counts["partial"], assessed), READY.partial, NEARLY.partial),
-        _at_most("failing evidence", _share(failing, results), READY.failing, NEARLY.failing),
+        _at_most("failing evidence", failed, READY.failing, NEARLY.failing),
         _at_most("stale evidence", _share(stale, results), READY.stale, NEARLY.stale),
     )
     levels: tuple[Level, ...] = ("not ready", "nearly", "ready")
@@ -94,6 +109,8 @@ def readiness_of(
         failing=failing,
         stale=stale,
         undated=undated,
+        unmatched=unmatched,
+        unmatched_failing=unmatched_failing,
     )
 
 

@@ -24,7 +24,10 @@ LIMITS = (
     "This report is a self-assessment by a program. It is no certification, no audit opinion and no"
     " legal advice.",
     "A sentence counts by how similar a model finds it to a control, and by a rule of words that"
-    " finds denials, plans and advice in English. Nobody has checked that what it says is done.",
+    " finds denials, plans and advice in English. Nobody has checked that what it says is done, or"
+    " that it says enough: a person must read what is quoted, and above all what is partial.",
+    "The score is a mean over the assessed controls and says nothing of the others. A file may hold"
+    " a part of a framework only.",
     "A check result shows the system it was collected on, on the day it was collected. Passing"
     " checks cover only what can be checked by a machine.",
     "A control with check results is judged by them; its policy text then only counts where it"
@@ -62,7 +65,10 @@ def audit_report(assessment: Assessment) -> str:
 
 def _summary(one: Assessment) -> list[str]:
     score = (
-        "not available" if one.compliance_score is None else f"{one.compliance_score:.1f} of 100"
+        "not available"
+        if one.compliance_score is None
+        else f"{one.compliance_score:.1f} of 100, from {one.controls_assessed} of"
+        f" {len(one.controls)} controls"
     )
     ready = one.audit_readiness
     counts = (
@@ -148,7 +154,10 @@ def _control(one: ControlAssessment) -> Iterator[str]:
 
 
 def _quoted(quote: Quote) -> str:
-    return f"“{escape(quote.text)}” (line {quote.line}, similarity {quote.similarity:.2f})"
+    return (
+        f"“{escape(quote.text)}” (line {quote.line}, similarity {quote.similarity:.2f},"
+        f" {quote.standing})"
+    )
 
 
 def _checked(check: CheckEvidence) -> str:
@@ -171,10 +180,13 @@ def _sources(one: Assessment) -> list[str]:
         f" {one.unmatched_results} bear on no control, {one.results_refused} refused",
     ]
     if one.model_used:
-        satisfies, touches = one.rules.satisfies, one.rules.touches
+        rules = one.rules
         lines.append(
-            f"- Similarity by {escape(one.model_used)}: from {satisfies:.2f} a sentence satisfies,"
-            f" from {touches:.2f} it partly does"
+            f"- Similarity by {escape(one.model_used)}: a sentence is strong where no other control"
+            f" is nearer to it, from a similarity of {rules.alike:.2f}"
+            f" ({rules.alike_denying:.2f} if it denies) and a relevance of"
+            f" {rules.satisfies:.2f} on, if it shares words with the control; from a relevance of"
+            f" {rules.touches:.2f} on it counts in part"
         )
     lines.extend(f"- Not known to the framework: {escape(name)}" for name in one.unmatched)
     lines.extend(f"- Problem: {escape(problem)}" for problem in one.problems)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mesh_fl.agents.compliance.claims import Claim
 from mesh_fl.agents.compliance.evidence import Status as CheckStatus
+from mesh_fl.agents.compliance.likeness import Standing
 
 Status = Literal["satisfied", "partial", "gap", "not_assessed"]
 
@@ -28,23 +29,40 @@ class Rules(Part):
     Attributes
     ----------
     satisfies, touches : float
-        Relevance from which a sentence satisfies a control, or partly does.
+        Relevance that a sentence needs to satisfy a control, or to be of any account.
+    alike, alike_denying : float
+        Cosine that it needs besides to satisfy a control, or to deny it; see `Likeness.standings`.
+        A sentence with a "not" is farther from what is asked for than one without.
     max_age_days : float
         Older results show no longer how things are.
     """
 
     satisfies: float = 0.5
     touches: float = 0.4
+    alike: float = 0.55
+    alike_denying: float = 0.4
     max_age_days: float = 365.0
 
 
 class Quote(Part):
-    """A sentence of the policy, verbatim, with its place and its relevance for the control."""
+    """A sentence of the policy, verbatim, with its place.
+
+    Attributes
+    ----------
+    similarity : float
+        Cosine of the encoder between sentence and control.
+    relevance : float
+        From 0 to 1, by meaning, words and what was learned; no calibrated probability.
+    standing : {"strong", "nearest", "near"}
+        See `Likeness.standings`: only a strong one satisfies or denies.
+    """
 
     text: str
     line: int
     number: int
     similarity: float
+    relevance: float
+    standing: Standing
     claim: Claim
 
 
@@ -68,7 +86,7 @@ class ControlAssessment(Part):
     score : float or None
         From 0 (open) to 1 (met); None when not assessed.
     sentence : Quote or None
-        The most relevant sentence that affirms something; it satisfies only when `status` says so.
+        The strongest sentence that affirms something; it satisfies only when `status` says so.
     against : Quote or None
         A sentence that denies, only plans or only advises what the control asks for.
     checks : tuple of CheckEvidence

@@ -109,6 +109,8 @@ def open_reference(path: Path, problems: Problems) -> Iterator[ReferenceFile]:
     ConfigError
         If the file is missing, unreadable, damaged, too large, or neither CSV nor JSON.
     """
+    if "\0" in str(path):
+        raise ConfigError(f"{path!s:.80}: expected a path, found one with a zero byte")
     try:
         with _opened(path) as raw:
             limited = io.BufferedReader(_Limited(raw, path), _CHUNK_CHARACTERS)

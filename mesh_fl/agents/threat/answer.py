@@ -41,8 +41,9 @@ class ThreatAnswer(Answer):
     ----------
     threat_id : str
         The same for the same text.
-    is_threat : bool
-        Whether a threat was found at all: a kind, a CVE, a CVSS vector or a technique's id.
+    is_threat : bool or None
+        Whether a threat was found at all: a kind, a CVE, a CVSS vector, a technique's id, or a
+        bundle that states one. None where only a person can tell.
     threat_type : str
         A kind of `kinds.toml`, "none" or "unknown"; a label of the member's own classifier.
     type_confidence : float
@@ -52,7 +53,7 @@ class ThreatAnswer(Answer):
     severity_source : str or None
         Which of the two.
     confidence : float or None
-        Chance of the severity under the model.
+        Chance of the severity under the model; None where CVSS decided.
     severity_chances : dict of str to float
         Of each level, under the model.
     reasons : tuple of Reason
@@ -70,7 +71,7 @@ class ThreatAnswer(Answer):
     """
 
     threat_id: str
-    is_threat: bool
+    is_threat: bool | None
     threat_type: str
     type_confidence: float
     type_reason: str

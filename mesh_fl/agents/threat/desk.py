@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import State
 from mesh_fl.agents._ordinal import level_chances
+from mesh_fl.agents.threat._stix_claims import first_claim
 from mesh_fl.agents.threat.answer import Reason, ThreatAnswer
 from mesh_fl.agents.threat.cvss_vectors import find_vectors
-from mesh_fl.agents.threat.finding import NO_THREAT, Case, Reading, severity_of
+from mesh_fl.agents.threat.finding import MODEL, Case, Graveness, Reading, severity_of
 from mesh_fl.agents.threat.indicators import Indicator, find_indicators
 from mesh_fl.agents.threat.kinds import KindAnswer
 from mesh_fl.agents.threat.references import References
@@ -98,7 +99,12 @@ class Desk:
         now = datetime.now(UTC)
         level = reading.severity.level
         actions = self.references.remediation.steps(
-            reading.kind, reading.techniques, reading.vulnerabilities, reading.indicators
+            reading.kind,
+            reading.techniques,
+            reading.vulnerabilities,
+            reading.indicators,
+            severity=level,
+            claimed=reading.case.claim is not None,
         )
         summary = self._summary(reading, actions)
         return ThreatAnswer(
@@ -109,7 +115,7 @@ class Desk:
             type_reason=reading.type_reason,
             severity=level,
             severity_source=reading.severity.source,
-            confidence=None if level is None else float(chances[LEVELS.index(level)]),
+            confidence=_confidence(reading.severity, chances),
             severity_chances=dict(zip(LEVELS, chances.tolist(), strict=True)),
             reasons=self._reasons(contributions),
             reported=reading.reported,
@@ -176,13 +182,19 @@ def _cases(table: Table) -> Iterator[Case]:
     count = len(next(iter(table.values()), ()))
     for row in range(count):
         told = {name: column[row] for name, column in columns.items()}
-        observed = read_bundle(told["stix"]) if told.get("stix") else None
+        document = told.get("stix", "").strip()
+        observed = read_bundle(document) if document else None
         text = "\n".join(filter(None, (told.get("text", "").strip(), _text_of(observed))))
         if not text and observed is None:
             raise DataError("text: expected a text, or a STIX bundle in stix; found neither")
         wish = wishes[row] if wishes else math.nan
         yield Case(
-            text, observed, told.get("severity", ""), told.get("threat_type", ""), wish == 1.0
+            text=text,
+            observed=observed,
+            claim=first_claim(document) if document else None,
+            severity=told.get("severity", ""),
+            threat_type=told.get("threat_type", ""),
+            as_stix=wish == 1.0,
         )
 
 
@@ -208,11 +220,23 @@ def _labelled(
     )
 
 
+def _confidence(severity: Graveness, chances: NDArray[np.float64]) -> float | None:
+    """Return the chance of the level told, where it is the model that told it."""
+    if severity.level is None or severity.source != MODEL:
+        return None
+    return float(chances[LEVELS.index(severity.level)])
+
+
 def _unavailable(reading: Reading, summary: str | None) -> dict[str, str]:
     """Say why a field is None."""
     found: dict[str, str] = {}
+    if reading.is_threat is None:
+        found["is_threat"] = reading.no_threat
     if reading.severity.level is None:
-        found |= dict.fromkeys(("severity", "severity_source", "confidence"), NO_THREAT)
+        names = ("severity", "severity_source", "confidence")
+        found |= dict.fromkeys(names, reading.no_threat)
+    elif reading.severity.source != MODEL:
+        found["confidence"] = "CVSS decided, not the model; severity_chances tells what it thinks"
     if reading.reported is None:
         found["reported"] = "nobody told a severity or a threat type"
     if summary is None:

@@ -7,10 +7,12 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_fl.agents.threat._stix_claims import Claim
 from mesh_fl.agents.threat.answer import Reported, Severity
 from mesh_fl.agents.threat.cvss_vectors import ScoredVector
 from mesh_fl.agents.threat.indicators import Indicator
 from mesh_fl.agents.threat.kinds import KindAnswer
+from mesh_fl.agents.threat.remediation import left_out
 from mesh_fl.agents.threat.severity import LEVELS
 from mesh_fl.agents.threat.stix import MOST_INDICATORS, Finding, Observed
 from mesh_fl.agents.threat.techniques import TechniqueMatch
@@ -19,6 +21,8 @@ from mesh_fl.text.encoder import cut
 
 NO_THREAT = "no threat was found in the text"
 VULNERABILITY = "vulnerability"
+UNKNOWN = "unknown"
+MODEL = "the likeliest level of the model"
 TITLE_CHARACTERS = 80
 
 
@@ -28,6 +32,7 @@ class Case:
 
     text: str
     observed: Observed | None
+    claim: Claim | None
     severity: str
     threat_type: str
     as_stix: bool
@@ -35,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Graveness:
-    """How grave a threat is, and who says so; both None where there is no threat."""
+    """How grave a threat is, and who says so; both None where no threat was found."""
 
     level: Severity | None = None
     source: str | None = None
@@ -72,21 +77,34 @@ class Reading:
         return (*cves, *(one.vector for one in self.vectors), *self.named)
 
     @property
-    def is_threat(self) -> bool:
-        """Whether the text tells of a threat."""
-        return self.kind.is_threat or bool(self.names)
+    def is_threat(self) -> bool | None:
+        """Whether the text tells of a threat; None where only a person can tell."""
+        if self.kind.is_threat or self.names or self.case.claim:
+            return True
+        return None if self.kind.kind == UNKNOWN else False
 
     @property
     def threat_type(self) -> str:
-        """The kind; a vulnerability where only ids say that there is a threat."""
-        return VULNERABILITY if self.names and not self.kind.is_threat else self.kind.kind
+        """The kind; what a bundle claims, or a vulnerability, where only ids tell of a threat."""
+        if self.kind.is_threat:
+            return self.kind.kind
+        if self.case.claim and (self.case.claim.kind != UNKNOWN or not self.names):
+            return self.case.claim.kind
+        return VULNERABILITY if self.names else self.kind.kind
 
     @property
     def type_reason(self) -> str:
         """Why it is of this type, for people."""
-        if self.threat_type == self.kind.kind:
+        if self.kind.is_threat or not self.is_threat:
             return self.kind.reason
+        if self.case.claim and self.threat_type == self.case.claim.kind:
+            return self.case.claim.because
         return f"the text names {', '.join(self.names[:3])}"
+
+    @property
+    def no_threat(self) -> str:
+        """Why it has no severity: there is no threat, or nobody can tell."""
+        return NO_THREAT if self.is_threat is False else self.kind.reason
 
     @property
     def reported(self) -> Reported | None:
@@ -106,6 +124,7 @@ class Reading:
     def problems(self) -> tuple[str, ...]:
         """What of the request was not read, or not told."""
         found = self.case.observed.problems if self.case.observed else ()
+        found = (*found, *(left_out(self.indicators) if self.is_threat else ()))
         count = len(self.indicators)
         if not self.case.as_stix or count <= MOST_INDICATORS:
             return found
@@ -143,7 +162,7 @@ def severity_of(reading: Reading, chances: NDArray[np.float64]) -> Graveness:
         level = _level(severity)
         if level is not None:
             return Graveness(level, f"CVSS {score:g} of {name}")
-    return Graveness(_level(LEVELS[int(chances.argmax())]), "the likeliest level of the model")
+    return Graveness(_level(LEVELS[int(chances.argmax())]), MODEL)
 
 
 def _rated(reading: Reading) -> Iterator[tuple[float, str, str]]:

@@ -12,14 +12,21 @@ from mesh_fl.agents.threat.indicators import Indicator, IndicatorKind
 from mesh_fl.agents.threat.kinds import KindAnswer, Kinds
 from mesh_fl.agents.threat.techniques import SIMILAR, TechniqueMatch, Techniques
 from mesh_fl.agents.threat.vulnerabilities import VulnerabilityAnswer
+from mesh_fl.agents.threat.well_known import is_empty_file, is_well_known
 
 OWN = "mesh_fl catalogue"
 KEV = "CISA Known Exploited Vulnerabilities catalogue"
 
 SURE = 0.5
 """Confidence in the kind below which a person is asked to read the text first."""
+GRAVE = ("high", "critical")
 AT_ONCE = 2
 """Of a kind's steps, those that stop the damage."""
+LIKELY = 0.55
+"""Similarity from which a technique that the text does not name calls for steps.
+
+Of those told for one half of our sentences, 33 of 37 above it are right, 38 of 48 in all.
+"""
 MOST_PER_TECHNIQUE = 2
 MOST_TECHNIQUES = 3
 MOST_CONTROLS = 6
@@ -29,12 +36,19 @@ MOST_VULNERABILITIES = 10
 Urgency = Literal["now", "soon", "later"]
 _URGENCIES: tuple[Urgency, ...] = ("now", "soon", "later")
 
+_HASHES: tuple[IndicatorKind, ...] = ("md5", "sha1", "sha256", "sha512")
+_NOT_OWN = "where they are not your own or a known service"
 _OUTSIDE: Mapping[tuple[IndicatorKind, ...], str] = {
-    ("ipv4", "ipv6"): "Block these addresses at the firewall and search the logs for them: {}.",
-    ("domain", "url"): "Block these names in DNS and the web proxy, find who went there: {}.",
-    ("email",): "Block these senders, and find who got mail from them: {}.",
-    ("md5", "sha1", "sha256", "sha512"): "Search all machines for files with these hashes: {}.",
+    ("ipv4", "ipv6"): (
+        f"Search the logs for these addresses, and block them at the firewall {_NOT_OWN}: {{}}."
+    ),
+    ("domain", "url"): (
+        f"Find who went there, and block these in DNS and the web proxy {_NOT_OWN}: {{}}."
+    ),
+    ("email",): f"Find who got mail from these senders, and block them {_NOT_OWN}: {{}}.",
+    _HASHES: "Search all machines for files with these hashes: {}.",
 }
+_KNOWN = "Do not block these, they are services in common use; check who used them, and why: {}."
 _INSIDE = "Check these machines of the own network for signs of the attack: {}."
 
 
@@ -80,20 +94,32 @@ class Remediation:
         techniques: Sequence[TechniqueMatch] = (),
         vulnerabilities: Sequence[VulnerabilityAnswer] = (),
         indicators: Sequence[Indicator] = (),
+        *,
+        severity: str | None = None,
+        claimed: bool = False,
     ) -> tuple[Action, ...]:
         """Return the steps, most urgent first, none twice.
 
         Where no threat was named, vulnerabilities and techniques named in the text still count, but
-        neither likeness nor indicators do.
+        neither likeness nor indicators do. Techniques by likeness count from `LIKELY` on.
+
+        Parameters
+        ----------
+        kind : KindAnswer
+        techniques, vulnerabilities, indicators : sequences
+        severity : str or None
+            Only what is high, critical or exploited is urgent.
+        claimed : bool
+            Whether a bundle states that there is a threat: its indicators count whatever the kind.
         """
-        if not kind.is_threat:
-            techniques = [match for match in techniques if match.how != SIMILAR]
-            indicators = []
+        hostile = kind.is_threat or claimed
+        grave = severity in GRAVE or any(one.known_exploited for one in vulnerabilities)
+        techniques = [match for match in techniques if match.how != SIMILAR or _likely(match, kind)]
         found = [
             *_against_vulnerabilities(vulnerabilities),
             *_doubt(kind),
-            *self._against_kind(kind),
-            *_against_indicators(indicators),
+            *self._against_kind(kind, grave),
+            *(_against_indicators(indicators, grave) if hostile else ()),
             *self._against_techniques(techniques),
             *self._under_control(techniques),
         ]
@@ -102,11 +128,12 @@ class Remediation:
             every.setdefault(action.action, action)
         return tuple(sorted(every.values(), key=lambda action: _URGENCIES.index(action.urgency)))
 
-    def _against_kind(self, answer: KindAnswer) -> Iterator[Action]:
+    def _against_kind(self, answer: KindAnswer, grave: bool) -> Iterator[Action]:
         kind = self.kinds.kind(answer.kind)
         steps = () if kind is None else kind.steps
+        first, rest = _URGENCIES[:2] if grave else _URGENCIES[1:]
         for place, step in enumerate(steps):
-            urgency: Urgency = "now" if place < AT_ONCE else "soon"
+            urgency = first if place < AT_ONCE else rest
             yield Action(action=step, source=OWN, because=_of_kind(answer), urgency=urgency)
 
     def _against_techniques(self, matches: Sequence[TechniqueMatch]) -> Iterator[Action]:
@@ -186,21 +213,41 @@ def _doubt(answer: KindAnswer) -> Iterator[Action]:
     yield Action(action=step, source=OWN, because=because, urgency="now")
 
 
-def _against_indicators(found: Sequence[Indicator]) -> Iterator[Action]:
+def left_out(found: Sequence[Indicator]) -> Iterator[str]:
+    """Say which indicators call for no step, and why."""
+    empty = [one.value for one in found if is_empty_file(one)]
+    if empty:
+        yield f"indicators: {_listed(empty)} is the hash of an empty file; no step follows from it"
+    examples = [one.defanged for one in found if one.scope == "documentation"]
+    if examples:
+        yield f"indicators: no step follows from {_listed(examples)}, reserved for documentation"
+
+
+def _against_indicators(found: Sequence[Indicator], grave: bool) -> Iterator[Action]:
+    hashes = [one for one in found if one.kind in _HASHES and not is_empty_file(one)]
+    public = [one for one in found if one.scope == "public"]
+    known = [one for one in public if is_well_known(one)]
+    meant = [*hashes, *(one for one in public if not is_well_known(one))]
     inside = [one for one in found if one.scope == "private"]
-    outside = [one for one in found if one.scope in (None, "public", "documentation")]
-    groups = {
-        sentence: [one for one in outside if one.kind in kinds]
-        for kinds, sentence in _OUTSIDE.items()
-    }
-    for sentence, members in (*groups.items(), (_INSIDE, inside)):
-        if members:
-            yield Action(
-                action=sentence.format(_listed(one.defanged for one in members)),
-                source=OWN,
-                because=f"{_counted(members)} in the text",
-                urgency="now",
-            )
+    urgency: Urgency = "now" if grave else "soon"
+    for kinds, sentence in _OUTSIDE.items():
+        yield from _about(sentence, [one for one in meant if one.kind in kinds], urgency)
+    yield from _about(_INSIDE, inside, urgency)
+    yield from _about(_KNOWN, known, "later")
+
+
+def _about(sentence: str, members: Sequence[Indicator], urgency: Urgency) -> Iterator[Action]:
+    if members:
+        yield Action(
+            action=sentence.format(_listed(one.defanged for one in members)),
+            source=OWN,
+            because=f"{_counted(members)} in the text",
+            urgency=urgency,
+        )
+
+
+def _likely(match: TechniqueMatch, kind: KindAnswer) -> bool:
+    return kind.is_threat and match.similarity is not None and match.similarity >= LIKELY
 
 
 def _listed(values: Iterable[str]) -> str:

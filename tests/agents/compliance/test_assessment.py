@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from mesh_fl.agents.compliance.assessment import MOST_SENTENCES, Assessment, Matcher, Rules, assess
 from mesh_fl.agents.compliance.catalogue import Control, Framework
 from mesh_fl.agents.compliance.evidence import read_evidence
+from mesh_fl.agents.compliance.likeness import Likeness, shared_words
 from mesh_fl.agents.compliance.readiness import readiness_of
 from mesh_fl.agents.compliance.verdict import ControlAssessment
 from mesh_fl.errors import AgentError
 from mesh_fl.text.sentences import sentences_of
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-RULES = Rules(satisfies=0.5, touches=0.3, max_age_days=100)
+RULES = Rules(satisfies=0.5, touches=0.3, alike=0.5, alike_denying=0.5, max_age_days=100)
 FRESH, OLD = "2026-05-01", "2025-01-01"
 
 Items: TypeAlias = Sequence[Mapping[str, object]]
@@ -33,12 +34,16 @@ LOGS = Control(framework="Own", id="X-2", title="Logs", text="", checks=("log_on
 OWN = framework(BACKUP, LOGS)
 
 
-def matcher(relevance: Mapping[str, float]) -> Matcher:
-    """Say how relevant a sentence is, for every control, by a word in it."""
+def alike(matrix: NDArray[np.float64]) -> Likeness:
+    return Likeness(relevance=matrix, cosine=matrix, shares=np.ones(matrix.shape, dtype=bool))
 
-    def match(controls: Sequence[Control], sentences: Sequence[str]) -> NDArray[np.float64]:
+
+def matcher(relevance: Mapping[str, float]) -> Matcher:
+    """Say how alike a sentence and any control are by a word in it; cosine and relevance agree."""
+
+    def match(controls: Sequence[Control], sentences: Sequence[str]) -> Likeness:
         row = [max((v for w, v in relevance.items() if w in one), default=0.0) for one in sentences]
-        return np.tile(row, (len(controls), 1))
+        return alike(np.tile(row, (len(controls), 1)))
 
     return match
 
@@ -69,7 +74,7 @@ class TestPolicy:
         assert one.sentence is not None
         assert (one.sentence.text, one.sentence.line) == ("Backups run every day.", 4)
         assert one.sentence.similarity == 0.62
-        assert one.why == "the sentence in line 4 matches it at 0.62"
+        assert one.why == "the sentence in line 4 affirms it, similarity 0.62"
 
     def test_a_heading_satisfies_nothing(self) -> None:
         assert first("# Backups run every day\n\nTea is fine.", Backups=0.9).status == "gap"
@@ -92,12 +97,17 @@ class TestPolicy:
         assert one.against is not None
         assert one.against.similarity == 0.95
 
-    def test_a_denial_beats_a_weaker_affirmation_and_halves_a_stronger_one(self) -> None:
+    def test_a_denial_beats_what_only_reads_alike_and_halves_what_is_affirmed(self) -> None:
         policy = "Alpha backups run daily. We do not run beta backups."
-        assert first(policy, alpha=0.0, Alpha=0.6, beta=0.7).status == "gap"
+        assert first(policy, Alpha=0.4, beta=0.7).status == "gap"
         halved = first(policy, Alpha=0.7, beta=0.6)
-        assert (halved.status, halved.score, halved.cause) == ("partial", 0.5, "denied")
+        assert (halved.status, halved.score, halved.cause) == ("partial", 0.5, "mixed")
+        assert first(policy, Alpha=0.6, beta=0.7).status == "partial"
         assert first(policy, Alpha=0.7, beta=0.4).status == "satisfied"
+
+    def test_a_denial_that_is_not_strong_denies_nothing(self) -> None:
+        one = first("We do not run beta backups.", beta=0.45)
+        assert (one.status, one.cause, one.against) == ("gap", "unmentioned", None)
 
     def test_a_plan_that_fits_better_than_a_weak_sentence_is_what_counts(self) -> None:
         policy = "Alpha runs each day. Beta is planned for next year."
@@ -107,7 +117,8 @@ class TestPolicy:
     @given(st.floats(0, 1))
     def test_the_score_grows_with_relevance(self, relevance: float) -> None:
         one = first("Backups run every day.", Backups=relevance)
-        assert one.score == pytest.approx(float(np.clip((relevance - 0.3) / 0.2, 0, 1)), abs=1e-9)
+        weak = 0.5 * float(np.clip((relevance - 0.3) / 0.2, 0, 1))
+        assert one.score == pytest.approx(1.0 if relevance >= 0.5 else weak, abs=1e-9)
         expected = "satisfied" if relevance >= 0.5 else "partial" if relevance >= 0.3 else "gap"
         assert one.status == expected
 
@@ -120,6 +131,58 @@ class TestPolicy:
         assert found.audit_readiness.level == "not ready"
 
 
+class TestLikeness:
+    """One control has the sentence, the other one only reads like it."""
+
+    def judged(
+        self, relevance: float, cosine: float, rival: float, shares: bool = True
+    ) -> ControlAssessment:
+        def match(controls: Sequence[Control], said: Sequence[str]) -> Likeness:
+            return Likeness(
+                relevance=np.array([[relevance], [0.1]]),
+                cosine=np.array([[cosine], [rival]]),
+                shares=np.array([[shares], [True]]),
+            )
+
+        policy = sentences_of("Backups run every day.")
+        return assess(OWN, policy, read_evidence(""), match, rules=RULES, now=NOW).controls[0]
+
+    @pytest.mark.parametrize(
+        ("relevance", "cosine", "rival", "shares", "standing"),
+        [
+            (0.9, 0.7, 0.2, True, "strong"),
+            (0.9, 0.7, 0.71, True, "near"),
+            (0.9, 0.49, 0.2, True, "nearest"),
+            (0.9, 0.7, 0.2, False, "nearest"),
+            (0.49, 0.7, 0.2, True, "near"),
+        ],
+    )
+    def test_only_a_strong_sentence_satisfies(
+        self, relevance: float, cosine: float, rival: float, shares: bool, standing: str
+    ) -> None:
+        one = self.judged(relevance, cosine, rival, shares)
+        assert one.sentence is not None
+        assert (one.sentence.standing, one.sentence.similarity) == (standing, cosine)
+        assert one.sentence.relevance == relevance
+        assert one.status == ("satisfied" if standing == "strong" else "partial")
+        assert one.status == "satisfied" or "a person must look" in one.why
+        assert one.score == 1.0 or (one.score or 0) <= 0.5
+
+    def test_words_are_shared_by_title_or_by_wording(self) -> None:
+        titles = ("Device Lock", "Backup Policy and Procedures", "Emergency Shutoff")
+        sentences = (
+            "Locks of devices are checked.",
+            "Backups run daily.",
+            "A policy says when backups run.",
+        )
+        found = shared_words(titles, sentences, np.zeros((3, 3)))
+        assert found.tolist() == [[True, False, False], [False, False, True], [False] * 3]
+        assert shared_words(titles, sentences, np.full((3, 3), 0.5))[2].all()
+        said = ("We do not scan systems.", "Vulnerabilities are patched.", "All is well.")
+        found = shared_words(["Vulnerability scanning"], said, np.zeros((1, 3)))
+        assert found.tolist() == [[True, True, False]]
+
+
 class TestChecks:
     def test_a_check_bears_on_every_control_that_lists_it(self) -> None:
         found = judged(evidence=[{"check": "tested", "status": "pass", "date": FRESH}])
@@ -127,6 +190,8 @@ class TestChecks:
         found = judged(evidence=[{"control": "x_2", "status": "pass", "date": FRESH}])
         assert [one.status for one in found.controls] == ["not_assessed", "satisfied"]
         assert found.compliance_score == 100
+        assert (found.controls_assessed, found.audit_readiness.coverage) == (1, 0.5)
+        assert found.audit_readiness.level == "not ready"
 
     @pytest.mark.parametrize(
         ("statuses", "status", "score"),
@@ -169,6 +234,17 @@ class TestChecks:
     def test_what_the_framework_does_not_know_is_told(self) -> None:
         found = judged(evidence=[{"control": "Z-9", "status": "pass"}])
         assert (found.unmatched, found.unmatched_results, found.results_used) == (("Z-9",), 1, 0)
+        (problem,) = found.problems
+        assert "1 results bear on no control of the framework, 0 of them fail: Z-9;" in problem
+
+    def test_a_failing_result_that_nobody_knows_keeps_an_audit_from_being_ready(self) -> None:
+        passing = {"check": "tested", "status": "pass", "date": FRESH}
+        assert judged(evidence=[passing]).audit_readiness.level == "ready"
+        found = judged(evidence=[passing, {"control": "Z-9", "status": "fail"}])
+        assert found.compliance_score == 100
+        assert found.audit_readiness.level == "not ready"
+        assert found.audit_readiness.unmatched_failing == 1
+        assert "1 of them fail: Z-9" in found.problems[0]
 
     def test_many_results_are_counted_and_few_are_shown(self) -> None:
         evidence = [
@@ -206,19 +282,30 @@ class TestWhole:
             "Hello you.\nWe do not run backups.", (), {"backups": 0.9}
         ).recommendations
         assert denied.source == "policy line 2"
-        assert "line 2 denies it, at 0.90" in denied.because
+        assert "line 2 denies it, similarity 0.90" in denied.because
 
     def test_only_so_many_sentences_are_assessed(self) -> None:
         found = judged("Backups run daily. " * (MOST_SENTENCES + 7))
         assert (found.sentences_assessed, found.sentences_left_out) == (MOST_SENTENCES, 7)
+        assert "the first 500 sentences were assessed, 7 more" in found.problems[0]
+
+    def test_sentences_that_are_cut_are_told(self) -> None:
+        found = judged("Tea is fine.\nBackups run" + " and run" * 60 + " daily.")
+        assert "1 sentences have more than 90 words, the first in line 2" in found.problems[0]
+        assert judged("Backups run daily.").problems == ()
 
     def test_a_matcher_of_the_wrong_shape(self) -> None:
-        with pytest.raises(AgentError, match="expected 2 x 1 relevances, found shape"):
-            assess(OWN, sentences_of("It is so."), read_evidence(""), lambda *_: np.zeros((1, 1)))
+        with pytest.raises(AgentError, match="relevance: expected 2 x 1 values, found shape"):
+            assess(
+                OWN,
+                sentences_of("It is so."),
+                read_evidence(""),
+                lambda *_: alike(np.zeros((1, 1))),
+            )
 
     def test_a_matcher_that_gives_no_numbers(self) -> None:
-        def broken(controls: Sequence[Control], said: Sequence[str]) -> NDArray[np.float64]:
-            return np.array([[np.nan, np.inf, -np.inf]] * len(controls))
+        def broken(controls: Sequence[Control], said: Sequence[str]) -> Likeness:
+            return alike(np.array([[np.nan, np.inf, -np.inf]] * len(controls)))
 
         found = assess(
             OWN, sentences_of("One is so. Two is so. We are so."), read_evidence(""), broken

@@ -37,7 +37,16 @@ Security incidents must be reported to the officer, not to the press.
 Users who fail the phishing test are retrained.
 Data that is no longer required is erased.
 Anyone not in the access list is turned away.
-It is forbidden to store card data.""",
+It is forbidden to store card data.
+Access is granted only during working hours.
+Only authorised staff may enter the data hall.
+Traffic is denied by default except on port 443.
+Access is blocked unless a manager approves it.
+TLS is used to protect connections.
+Keys are not stored in the clear.
+Accounts of leavers do not remain active.
+Default accounts were removed.
+Every incident is recorded, without exceptions.""",
     "denied": """We do not encrypt backups.
 MFA is not required.
 No logs are kept.
@@ -69,6 +78,16 @@ Passwords are stored in plain text.
 Anyone can access the server room.
 Default passwords are used on routers.
 We do not: encrypt laptops
+We used to run penetration tests until 2019.
+There used to be a security committee.
+The rule on passwords was deleted.
+The security committee was abolished.
+Penetration tests were discontinued.
+We no longer review access rights.
+Encryption of laptops: N/A
+Card numbers are stored in the clear.
+Accounts of leavers remain active for a year.
+Visitors may walk around freely.
 MFA; no""",
     "planned": """MFA is planned for next year.
 We plan to encrypt all laptops.
@@ -85,9 +104,19 @@ It is recommended to rotate keys.
 Users might use a password manager.
 Do we encrypt backups?
 Developers are encouraged to scan dependencies.
-Ideally, logs are reviewed every week.""",
+Ideally, logs are reviewed every week.
+It would be good to have an incident response plan.
+It would be nice if backups were tested.
+We strive to patch all systems.""",
     "mixed": """Backups are encrypted, but they are not tested.
-Logs are kept for a year; however, nobody reviews them.""",
+Logs are kept for a year; however, nobody reviews them.
+Alerts are watched only during office hours.
+Systems are monitored around the clock, except at night.
+MFA is enforced for everyone except administrators.
+Logs of all systems other than laptops are kept.
+Disks are encrypted unless the user objects.
+A risk assessment was last carried out in 2021.
+Alerts are looked at on working days.""",
 }
 
 
@@ -124,3 +153,40 @@ def test_any_text_claims_something(text: str) -> None:
 @pytest.mark.parametrize("unit", ["not ", "if ", "no a ", "is ", "a", "the is un", "; ", "but "])
 def test_a_megabyte_takes_no_quadratic_time(unit: str) -> None:
     assert claim_of(unit * (1_000_000 // len(unit))) in SENTENCES
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Security patches are not installed on our servers.",
+        "Accounts of people who leave are never disabled.",
+        "Malicious websites are not blocked.",
+        "Audit logs are not sent to the SIEM.",
+        "Encryption of backups is prohibited.",
+        "Users must not use multi-factor authentication.",
+        "Multi-factor authentication is forbidden.",
+        "Backups should never be tested.",
+        "Unauthorized access is not detected.",
+        "Personal devices are not managed.",
+        "Default passwords are not changed.",
+        "We refuse to encrypt backups.",
+        "There is no inventory of unapproved software.",
+    ],
+)
+def test_a_safeguard_that_is_refused_is_no_commitment(sentence: str) -> None:
+    assert claim_of(sentence) == "denied"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Passwords must not be shared.",
+        "Firewalls must not be disabled.",
+        "Logs must not be altered or deleted.",
+        "Nobody may connect personal devices.",
+        "Unencrypted backups are forbidden.",
+        "Backups must not be stored without encryption.",
+    ],
+)
+def test_a_harm_that_is_forbidden_is_a_commitment(sentence: str) -> None:
+    assert claim_of(sentence) == "affirmed"

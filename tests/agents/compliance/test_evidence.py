@@ -126,14 +126,23 @@ def test_bad_items_are_refused_with_place_and_remedy_and_the_others_count() -> N
         assert said in problem
 
 
-def test_a_newer_result_about_the_same_thing_replaces_an_older_one() -> None:
-    def item(day: int, status: str, system: str = "a") -> dict[str, str]:
-        when = f"2026-01-0{day}"
-        return {"check": "c", "status": status, "system": system, "collected_at": when}
+def dated(name: str, day: int, status: str, system: str = "a") -> dict[str, str]:
+    when = f"2026-01-0{day}"
+    return {"check": name, "status": status, "system": system, "collected_at": when}
 
-    items = [item(3, "pass"), item(1, "fail"), item(2, "fail", "b"), {"check": "c", "status": "no"}]
+
+def test_a_newer_result_of_the_same_check_replaces_an_older_one() -> None:
+    name = "iam_root_mfa"
+    items = [dated(name, 3, "pass"), dated(name, 1, "fail"), dated(name, 2, "fail", "b")]
+    items.append({"check": name, "status": "no"})
     found = [(one.system, one.status) for one in read_evidence(json.dumps(items)).results]
     assert found == [("a", "pass"), ("b", "fail"), ("", "fail")]
+
+
+def test_results_that_name_a_control_alone_may_be_of_different_facts() -> None:
+    items = [dated("AC-2", 1, "fail"), dated("AC-2", 2, "pass"), dated("CC6.1", 1, "fail")]
+    found = [one.status for one in read_evidence(json.dumps(items)).results]
+    assert found == ["fail", "pass", "fail"]
 
 
 def test_age() -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from mesh_fl.agents.compliance.attack import read_attack_mapping
 from mesh_fl.agents.compliance.catalogue import Control, Framework
+from mesh_fl.agents.compliance.likeness import Likeness
 from mesh_fl.agents.compliance.mapping import map_control
 from mesh_fl.errors import ConfigError
 
@@ -36,8 +36,9 @@ TWO = framework("two", ("B-1", ("b", "c", "d")), ("B-2", ("c",)), ("B-3", ("x",)
 THREE = framework("three", ("C-1", ()), ("C-2", ()))
 
 
-def alike(controls: Sequence[Control], sentences: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([[0.9 if one.id.endswith("2") else 0.2] for one in controls])
+def alike(controls: Sequence[Control], sentences: Sequence[str]) -> Likeness:
+    cosine = np.array([[0.9 if one.id.endswith("2") else 0.59] for one in controls])
+    return Likeness(np.ones_like(cosine), cosine, cosine > 0)
 
 
 def test_each_way_names_its_source_and_its_degree() -> None:
@@ -56,6 +57,12 @@ def test_each_way_names_its_source_and_its_degree() -> None:
 def test_without_a_matcher_nothing_is_guessed() -> None:
     assert not map_control(THREE.controls[0], THREE, [ONE, TWO])
     assert len(map_control(ONE.controls[0], ONE, [TWO], most=1)) == 2
+
+
+def test_guesses_are_few() -> None:
+    many = framework("many", *[(f"D-{k}2", ()) for k in range(30)])
+    found = map_control(THREE.controls[0], THREE, [many], alike, most=50)
+    assert [one.how for one in found] == ["similar text"] * 5
 
 
 def test_ids_meet_only_where_they_are_of_nist() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mesh_fl.agents.threat.kinds import (
+    LEAST_NONE,
     MOST_WORDS,
     RUNNERS_UP,
     WORD_WEIGHT,
@@ -22,6 +23,7 @@ from mesh_fl.text.encoder import load_encoder
 
 MEASURED = tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 TEXTS, HARMLESS = MEASURED["kinds"], MEASURED["denials"]["harmless"]
+FRESH = MEASURED["fresh"]
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +62,12 @@ class TestCatalogue:
 
     def test_what_is_measured_on_is_not_in_the_catalogue(self) -> None:
         known = {text.lower() for kind in read_kinds() for text in kind.examples}
-        assert not known & {text.lower() for texts in TEXTS.values() for text in texts}
+        every = (*TEXTS.values(), *FRESH["threats"].values(), FRESH["harmless"], HARMLESS)
+        assert not known & {text.lower() for texts in every for text in texts}
 
 
 class TestAccuracy:
-    """On the half of the sentences that chose no constant; 90 of 98 are right."""
+    """On the half of the sentences that chose no constant; 93 of 98 are right."""
 
     @pytest.fixture
     def pairs(self, kinds: Kinds) -> list[tuple[str, KindAnswer]]:
@@ -79,14 +82,31 @@ class TestAccuracy:
     def test_few_everyday_texts_raise_an_alarm(self, pairs: list[tuple[str, KindAnswer]]) -> None:
         everyday = [answer for kind, answer in pairs if kind == "none"]
         assert len(everyday) >= 30
-        assert sum(answer.is_threat for answer in everyday) <= 2
+        assert sum(answer.kind != "none" for answer in everyday) <= 1
 
     def test_few_threats_are_missed(self, pairs: list[tuple[str, KindAnswer]]) -> None:
         threats = [answer for kind, answer in pairs if kind != "none"]
-        assert sum(not answer.is_threat for answer in threats) <= 4
+        assert sum(answer.kind == "none" for answer in threats) <= 1
+        assert sum(not answer.is_threat for answer in threats) <= 3
 
-    def test_half_of_the_denials_are_understood(self, kinds: Kinds) -> None:
-        assert sum(not answer.is_threat for answer in ask(kinds, *HARMLESS)) >= 5
+    def test_most_denials_are_understood(self, kinds: Kinds) -> None:
+        assert sum(not answer.is_threat for answer in ask(kinds, *HARMLESS)) >= 8
+
+    def test_most_new_harmless_texts_about_threats_are_understood(self, kinds: Kinds) -> None:
+        assert sum(not answer.is_threat for answer in ask(kinds, *FRESH["harmless"])) >= 15
+
+    def test_no_new_threat_is_called_harmless(self, kinds: Kinds) -> None:
+        answers = ask(kinds, *[text for texts in FRESH["threats"].values() for text in texts])
+        assert "none" not in {answer.kind for answer in answers}
+        assert sum(answer.is_threat for answer in answers) >= 18
+
+    def test_below_the_bar_harmless_is_left_to_a_person(self, kinds: Kinds) -> None:
+        texts = [text for texts in TEXTS.values() for text in texts]
+        told = [answer for answer in ask(kinds, *texts) if answer.kind == "none"]
+        assert min(answer.confidence for answer in told) >= LEAST_NONE
+        (unsure,) = ask(kinds, "A technician looked up the medical file of his neighbour")
+        assert (unsure.kind, unsure.is_threat) == ("unknown", False)
+        assert "not surely harmless: No threat has 0." in unsure.reason
 
     def test_confidence_is_about_as_high_as_accuracy(
         self, pairs: list[tuple[str, KindAnswer]]
@@ -190,6 +210,12 @@ class TestAnswer:
             ("we do not know which ransomware", 0),
             ("no, we do have it: all is lost to ransomware", 1),
             ("ransomware isn't here", 1),
+            ("nobody has seen any ransomware", 0),
+            ("we didn\u2019t find any ransomware", 0),
+            ("they did not stop the ransomware", 1),
+            ("no backups left, ransomware on all hosts", 1),
+            ("nothing works and no one can log in. Ransomware", 1),
+            ("without warning ransomware came", 1),
         ],
     )
     def test_a_word_that_is_denied_does_not_count(
@@ -198,6 +224,25 @@ class TestAnswer:
         place = [kind.name for kind in kinds.kinds].index("ransomware")
         scores = kinds.scores(np.zeros((1, 384), dtype=np.float32), [text])
         assert scores[0, place] == pytest.approx(counts * WORD_WEIGHT)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("No sign of ransomware", ("no ... ransomware",)),
+            ("Is there ransomware?", ("?",)),
+            ("Is there ransomware? The files are gone.", ()),
+            ("Ransomware is there, is it?", ()),
+            ("The antivirus did not stop the ransomware", ()),
+        ],
+    )
+    def test_denials_and_questions_speak_for_no_threat(
+        self, kinds: Kinds, text: str, words: tuple[str, ...]
+    ) -> None:
+        place = [kind.name for kind in kinds.kinds].index("none")
+        scores = kinds.scores(np.zeros((1, 384), dtype=np.float32), [text])
+        assert scores[0, place] == pytest.approx(len(words) * WORD_WEIGHT)
+        (answer,) = ask(kinds, text)
+        assert answer.kind != "none" or answer.words == words
 
     def test_nothing_asked_nothing_answered(self, kinds: Kinds) -> None:
         assert kinds.classify(np.zeros((0, 384), dtype=np.float32), []) == ()

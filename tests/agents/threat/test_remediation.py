@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mesh_fl.agents.threat._attack_files import Control, Mitigation, Technique
 from mesh_fl.agents.threat.indicators import Indicator
 from mesh_fl.agents.threat.kinds import KindAnswer, Kinds, Likeness, RunnerUp
-from mesh_fl.agents.threat.remediation import MOST_LISTED, Action, Remediation
+from mesh_fl.agents.threat.remediation import LIKELY, MOST_LISTED, Action, Remediation, left_out
 from mesh_fl.agents.threat.techniques import (
     NAMED,
     SIMILAR,
@@ -27,7 +27,9 @@ def indicator(kind: str, value: str, scope: str | None = "public") -> Indicator:
     )
 
 
-ADDRESS = indicator("ipv4", "8.8.4.4")
+ADDRESS = indicator("ipv4", "45.83.12.9")
+RESOLVER = indicator("ipv4", "8.8.4.4")
+SITE = indicator("domain", "www.microsoft.com")
 LINK = indicator("url", "http://evil.com/x")
 SENDER = indicator("email", "bad@evil.com")
 HASH = indicator("sha256", "a1" * 32, None)
@@ -102,6 +104,27 @@ class TestKind:
         assert all("Ransomware (confidence 0.87): it is like" in step.because for step in steps)
         assert {step.source for step in steps} == {"mesh_fl catalogue"}
 
+    @pytest.mark.parametrize(
+        ("severity", "urgencies"),
+        [
+            ("critical", ["now", "soon"]),
+            ("high", ["now", "soon"]),
+            ("medium", ["soon", "later"]),
+            ("low", ["soon", "later"]),
+            (None, ["soon", "later"]),
+        ],
+    )
+    def test_they_are_as_urgent_as_the_threat_is_grave(
+        self, severity: str | None, urgencies: list[str]
+    ) -> None:
+        steps = REMEDIATION.steps(kind("malware"), [], [], [ADDRESS], severity=severity)
+        assert list(dict.fromkeys(step.urgency for step in steps)) == urgencies
+
+    def test_what_is_exploited_is_urgent_whatever_its_severity(self) -> None:
+        exploited = [vulnerability(known_exploited=True)]
+        first, *_ = REMEDIATION.steps(kind("malware"), [], exploited, [], severity="low")[1:]
+        assert first.urgency == "now"
+
     def test_other_kinds_have_other_steps(self) -> None:
         every = [said(REMEDIATION.steps(kind(name))) for name in THREATS]
         assert len({tuple(steps) for steps in every}) == len(THREATS)
@@ -161,7 +184,7 @@ class TestIndicators:
         told = [step for step in steps if step.because.startswith("indicators")]
         assert len(told) == 4
         joined = " ".join(said(tuple(told)))
-        assert "8[.]8[.]4[.]4" in joined
+        assert "45[.]83[.]12[.]9" in joined
         assert "hxxp" in joined
         assert "http://" not in joined
         assert {step.because for step in told} >= {
@@ -174,8 +197,41 @@ class TestIndicators:
         (step,) = [step for step in steps if step.because.startswith("indicators")]
         assert step.action.startswith("Check these machines")
 
+    def test_services_in_common_use_are_not_to_be_blocked(self) -> None:
+        steps = REMEDIATION.steps(
+            kind("malware"), [], [], [RESOLVER, SITE, ADDRESS], severity="critical"
+        )
+        block, known = [step for step in steps if step.because.startswith("indicators")]
+        assert "45[.]83[.]12[.]9" in block.action
+        assert "8[.]8[.]4[.]4" not in block.action
+        assert known.action.startswith("Do not block these")
+        assert "8[.]8[.]4[.]4, www[.]microsoft[.]com" in known.action
+        assert (block.urgency, known.urgency) == ("now", "later")
+
+    @pytest.mark.parametrize("scope", ["documentation", "loopback", "reserved", "multicast"])
+    def test_what_reaches_nowhere_calls_for_nothing(self, scope: str) -> None:
+        nowhere = indicator("ipv4", "192.0.2.7", scope)
+        assert REMEDIATION.steps(kind("malware"), [], [], [nowhere]) == REMEDIATION.steps(
+            kind("malware")
+        )
+        assert bool(list(left_out([nowhere]))) == (scope == "documentation")
+
+    @pytest.mark.parametrize("name", ["md5", "sha1", "sha256", "sha512"])
+    def test_the_hash_of_an_empty_file_is_left_out_with_its_reason(self, name: str) -> None:
+        empty = indicator(name, hashlib.new(name, b"").hexdigest(), None)
+        steps = REMEDIATION.steps(kind("malware"), [], [], [empty, HASH])
+        assert empty.value not in " ".join(said(steps))
+        assert HASH.value in " ".join(said(steps))
+        (reason,) = left_out([empty, HASH, ADDRESS])
+        assert empty.value in reason
+        assert "empty file" in reason
+
+    def test_a_bundle_that_claims_a_threat_makes_them_count(self) -> None:
+        steps = REMEDIATION.steps(kind("unknown", 0.0), [], [], [ADDRESS], claimed=True)
+        assert any("45[.]83[.]12[.]9" in step.action for step in steps)
+
     def test_long_lists_are_cut_and_say_so(self) -> None:
-        many = [indicator("ipv4", f"8.8.{n}.1") for n in range(30)]
+        many = [indicator("ipv4", f"45.83.{n}.1") for n in range(30)]
         steps = REMEDIATION.steps(kind("malware"), [], [], many)
         (step,) = [step for step in steps if step.because.startswith("indicators")]
         assert f"and {30 - MOST_LISTED} more" in step.action
@@ -192,6 +248,12 @@ class TestTechniques:
         (step,) = [step for step in steps if "T1003.001" in step.because]
         assert step.because == "T1003.001 OS Credential Dumping: LSASS Memory, by similarity 0.73"
         assert step.urgency == "soon"
+
+    def test_one_that_is_not_like_enough_calls_for_nothing(self) -> None:
+        weak = [match("T1486", LIKELY - 0.01), match("T1490", None)]
+        assert REMEDIATION.steps(kind("malware"), weak) == REMEDIATION.steps(kind("malware"))
+        named = REMEDIATION.steps(kind("malware"), [match("T1486", 0.1, NAMED)])
+        assert len(named) > len(REMEDIATION.steps(kind("malware")))
 
     def test_one_that_is_named_counts_without_a_threat(self) -> None:
         (step,) = REMEDIATION.steps(kind("none"), [match("T1490", 0.1, NAMED)])

@@ -39,6 +39,14 @@ def asked(text: str, agent: ThreatIntelligence = AGENT, **columns: object):
     return answer
 
 
+def bundle(**values: object) -> str:
+    identity = "00000000-0000-4000-8000-000000000000"
+    found = {"type": "indicator", "pattern_type": "stix", **values}
+    found = {"pattern": "[ipv4-addr:value = '45.83.12.9']", **found}
+    found = {"id": f"{found['type']}--{identity}", **found}
+    return json.dumps({"type": "bundle", "id": f"bundle--{identity}", "objects": [found]})
+
+
 def made_up(count: int = 240, seed: int = 3) -> dict[str, np.ndarray]:
     """Texts that hold declared words, rated by how many grave ones they hold."""
     random = np.random.default_rng(seed)
@@ -172,6 +180,50 @@ class TestAnswers:
         low = asked(f"{RANSOM}. {RANSOM}. CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N")
         assert low.severity == "low"
         assert low.severity_source.startswith("CVSS 1.6 of CVSS:3.1/AV:P")
+
+        assert low.confidence is None
+        assert low.unavailable["confidence"].startswith("CVSS decided")
+        assert sum(low.severity_chances.values()) == pytest.approx(1)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("Nos fichiers sont chiffrés et les pirates demandent une rançon", "English"),
+            ("asdf qwer zxcv", "like nothing known"),
+            ("A technician looked up the medical file of his neighbour", "not surely harmless"),
+        ],
+    )
+    def test_what_nobody_can_tell_is_for_a_person(self, text: str, reason: str) -> None:
+        answer = asked(text)
+        assert (answer.is_threat, answer.threat_type) == (None, "unknown")
+        assert answer.severity is answer.confidence is None
+        for name in ("is_threat", "severity", "severity_source", "confidence"):
+            assert reason in answer.unavailable[name]
+        (step,) = answer.recommended_actions
+        assert "person" in step.action
+
+    def test_an_indicator_that_is_called_malicious_is_a_threat(self) -> None:
+        answer = asked("", stix=bundle(indicator_types=["malicious-activity"]))
+        assert (answer.is_threat, answer.threat_type) == (True, "unknown")
+        assert "malicious-activity" in answer.type_reason
+        assert answer.severity == "medium"
+        assert "45[.]83[.]12[.]9" in str(answer.recommended_actions)
+        assert asked("", stix=bundle(indicator_types=["benign"])).is_threat is None
+
+    def test_what_a_bundle_claims_names_the_type(self) -> None:
+        answer = asked("Lunch is at noon", stix=bundle(type="malware", is_family=False))
+        assert (answer.is_threat, answer.threat_type) == (True, "malware")
+        assert answer.type_reason == "the bundle holds an object of type malware"
+        assert asked(RANSOM, stix=bundle(type="malware")).threat_type == "ransomware"
+
+    def test_what_says_nothing_is_told_as_a_problem(self) -> None:
+        empty = "d41d8cd98f00b204e9800998ecf8427e"
+        answer = asked(f"A trojan with the hash {empty} talks to 192.0.2.7")
+        assert empty not in str(answer.recommended_actions)
+        assert ["empty file" in answer.problems[0], "192[.]0[.]2[.]7" in answer.problems[1]] == [
+            True,
+            True,
+        ]
 
     def test_an_id_alone_is_a_threat(self) -> None:
         answer = asked("see CVE-2031-12345")
