@@ -279,9 +279,9 @@ def _newest(results: Sequence[Result]) -> Iterator[Result]:
             key = one.names, one.system
             newest[key] = max(one.collected_at, newest.get(key, one.collected_at))
     for one in results:
-        if one.collected_at is None or not _names_check(one):
-            yield one
-        elif one.collected_at == newest[one.names, one.system]:
+        key = one.names, one.system
+        replaced = one.collected_at and _names_check(one) and one.collected_at != newest[key]
+        if not replaced:
             yield one
 
 

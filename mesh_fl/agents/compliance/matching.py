@@ -69,7 +69,7 @@ class Matching:
         chosen = _affordable(sentences, by_wording.max(axis=1, initial=0.0))
         self.by_words = len(sentences) - len(chosen)
         vectors = np.zeros((len(sentences), self._encoder.dimension), dtype=np.float32)
-        vectors[chosen] = self._encoder.encode([sentences[place] for place in chosen])
+        vectors[chosen] = self._encoder.encode([sentences[place] for place in chosen], kept=False)
         offsets = np.array([self._offsets.get(base_control(one.id), 0.0) for one in controls])
         log_odds = candidates.log_odds(vectors, by_wording) + offsets
         return Likeness(
