@@ -46,7 +46,7 @@ class ThreatAnswer(Answer):
         bundle that states one. None where only a person can tell.
     threat_type : str
         A kind of `kinds.toml`, "none" or "unknown"; a label of the member's own classifier.
-    type_confidence : float
+    type_confidence : float or None
         The type's share of the evidence.
     severity : str or None
         From the worst CVSS score at hand, else the likeliest level of the model.
@@ -73,7 +73,7 @@ class ThreatAnswer(Answer):
     threat_id: str
     is_threat: bool | None
     threat_type: str
-    type_confidence: float
+    type_confidence: float | None
     type_reason: str
     severity: Severity | None
     severity_source: str | None

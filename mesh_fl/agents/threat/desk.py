@@ -21,7 +21,7 @@ from mesh_fl.agents.threat.references import References
 from mesh_fl.agents.threat.remediation import Action
 from mesh_fl.agents.threat.severity import LEVELS, KindWeight, Words, features
 from mesh_fl.agents.threat.stix import Observed, read_bundle, to_bundle
-from mesh_fl.agents.threat.techniques import SIMILAR
+from mesh_fl.agents.threat.techniques import NAMED, NOT_IN_CATALOGUE, TechniqueMatch
 from mesh_fl.agents.threat.vulnerabilities import VulnerabilityAnswer
 from mesh_fl.errors import DataError
 from mesh_fl.schema import Table
@@ -66,7 +66,7 @@ class Desk:
         """
         cases = list(_cases(table))
         texts = [case.text for case in cases]
-        vectors = self.encoder.encode(texts)
+        vectors = self.encoder.encode(texts, kept=False)
         z = features(self.words, self.kinds, texts, vectors, self.references.kinds)
         weights, cuts = self.split(state)
         chances = level_chances(z @ weights, cuts)
@@ -81,14 +81,15 @@ class Desk:
         brought = case.observed.indicators if case.observed else ()
         indicators = tuple(dict.fromkeys((*find_indicators(case.text), *brought)))
         techniques = self.references.techniques.find(vector, case.text)
-        named = tuple(one for one in techniques if one.how != SIMILAR)
+        # An id that no catalogue knows may be a room or a printer.
+        named = tuple(one for one in techniques if one.how == NAMED)
         reading = Reading(
             case=case,
             kind=kind,
             indicators=indicators,
             vulnerabilities=self._vulnerabilities(indicators),
             vectors=find_vectors(case.text),
-            techniques=techniques if kind.is_threat else named,
+            techniques=_known(techniques) if kind.is_threat else named,
             named=tuple(one.id for one in named),
         )
         return replace(reading, severity=severity_of(reading, chances))
@@ -111,7 +112,7 @@ class Desk:
             threat_id=f"threat--{uuid.uuid5(NAMESPACE, reading.case.text)}",
             is_threat=reading.is_threat,
             threat_type=reading.threat_type,
-            type_confidence=reading.kind.confidence,
+            type_confidence=reading.type_confidence,
             type_reason=reading.type_reason,
             severity=level,
             severity_source=reading.severity.source,
@@ -185,6 +186,8 @@ def _cases(table: Table) -> Iterator[Case]:
         document = told.get("stix", "").strip()
         observed = read_bundle(document) if document else None
         text = "\n".join(filter(None, (told.get("text", "").strip(), _text_of(observed))))
+        # A document may hold halves of surrogate pairs as escapes.
+        text = text.encode(errors="replace").decode()
         if not text and observed is None:
             raise DataError("text: expected a text, or a STIX bundle in stix; found neither")
         wish = wishes[row] if wishes else math.nan
@@ -196,6 +199,10 @@ def _cases(table: Table) -> Iterator[Case]:
             threat_type=told.get("threat_type", ""),
             as_stix=wish == 1.0,
         )
+
+
+def _known(techniques: Sequence[TechniqueMatch]) -> tuple[TechniqueMatch, ...]:
+    return tuple(one for one in techniques if one.how != NOT_IN_CATALOGUE)
 
 
 def _text_of(observed: Observed | None) -> str:
@@ -232,6 +239,8 @@ def _unavailable(reading: Reading, summary: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     if reading.is_threat is None:
         found["is_threat"] = reading.no_threat
+    if reading.type_confidence is None:
+        found["type_confidence"] = "ids or a bundle say that it is a threat, not its likeness"
     if reading.severity.level is None:
         names = ("severity", "severity_source", "confidence")
         found |= dict.fromkeys(names, reading.no_threat)

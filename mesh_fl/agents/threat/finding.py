@@ -25,6 +25,9 @@ UNKNOWN = "unknown"
 MODEL = "the likeliest level of the model"
 TITLE_CHARACTERS = 80
 
+RATINGS = (4.0, 7.0, 9.0)
+"""Scores from which CVSS 3 and 4 call a weakness medium, high and critical."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -93,6 +96,11 @@ class Reading:
         return VULNERABILITY if self.names else self.kind.kind
 
     @property
+    def type_confidence(self) -> float | None:
+        """The type's share of the evidence; None where it does not come from likeness."""
+        return self.kind.confidence if self.threat_type == self.kind.kind else None
+
+    @property
     def type_reason(self) -> str:
         """Why it is of this type, for people."""
         if self.kind.is_threat or not self.is_threat:
@@ -138,7 +146,7 @@ class Reading:
             threat_type=self.threat_type,
             description=cut(self.case.text),
             severity=self.severity.level,
-            confidence=round(100 * self.kind.confidence),
+            confidence=None if self.type_confidence is None else round(100 * self.type_confidence),
             indicators=self.indicators,
             techniques=tuple((one.id, one.name or one.id) for one in self.techniques),
             cves=tuple(one.cve for one in self.vulnerabilities),
@@ -147,7 +155,9 @@ class Reading:
 
 
 def severity_of(reading: Reading, chances: NDArray[np.float64]) -> Graveness:
-    """Return the level of the worst CVSS score at hand, else the model's likeliest level.
+    """Return the worst CVSS level at hand, else the model's likeliest level.
+
+    Scores of CVSS 2 and later are not comparable, so the levels are; a score of 0 is no weakness.
 
     Parameters
     ----------
@@ -157,20 +167,27 @@ def severity_of(reading: Reading, chances: NDArray[np.float64]) -> Graveness:
     """
     if not reading.is_threat:
         return Graveness()
-    rated = sorted(_rated(reading), reverse=True)
-    for score, severity, name in rated:
-        level = _level(severity)
-        if level is not None:
-            return Graveness(level, f"CVSS {score:g} of {name}")
+    rated = list(_rated(reading))
+    if rated:
+        rank, score, name = max(rated)
+        return Graveness(_level(LEVELS[rank]), f"CVSS {score:g} of {name}")
     return Graveness(_level(LEVELS[int(chances.argmax())]), MODEL)
 
 
-def _rated(reading: Reading) -> Iterator[tuple[float, str, str]]:
-    for one in reading.vectors:
-        yield one.score, one.severity, one.vector
-    for known in reading.vulnerabilities:
-        if known.cvss_score is not None and known.cvss_severity is not None:
-            yield known.cvss_score, known.cvss_severity, known.cve
+def _rated(reading: Reading) -> Iterator[tuple[int, float, str]]:
+    """Give the rank of each level that CVSS tells, its score, and of what."""
+    found = [(one.severity, one.score, one.vector) for one in reading.vectors]
+    found += [(one.cvss_severity or "", one.cvss_score or 0.0, one.cve)
+              for one in reading.vulnerabilities]  # fmt: skip
+    for severity, score, name in found:
+        level = severity.lower() or _rating(score)
+        if level in LEVELS:
+            yield LEVELS.index(level), score, name
+
+
+def _rating(score: float) -> str:
+    """Return the rating of a score in CVSS 3 and 4."""
+    return LEVELS[int(np.searchsorted(RATINGS, score, side="right"))] if score > 0 else ""
 
 
 def _level(word: str) -> Severity | None:

@@ -232,6 +232,42 @@ class TestAnswers:
         assert [one.value for one in answer.indicators] == ["CVE-2031-12345"]
         assert "known_exploited" in answer.vulnerabilities[0].unavailable
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Please bring the Dell T5820 workstation to room T2034.",
+            "Order a Canon T1234 printer cartridge.",
+        ],
+    )
+    def test_an_id_that_no_catalogue_knows_is_no_threat(self, text: str) -> None:
+        answer = asked(text)
+        assert not answer.is_threat
+        assert answer.attack_techniques == ()
+
+    def test_confidence_is_that_of_the_type_told(self) -> None:
+        answer = asked("The invoice mentions CVE-2031-12345, see you at lunch in the canteen")
+        assert answer.threat_type == "vulnerability"
+        assert answer.type_confidence is None
+        assert "type_confidence" in answer.unavailable
+
+    def test_levels_are_compared_and_not_scores_of_different_scales(self, tmp_path) -> None:
+        (tmp_path / "cves.csv").write_text(CVES)
+        two = "CVE-2031-12345 rated AV:N/AC:L/Au:N/C:C/I:C/A:C by the vendor, exploited remotely"
+        (answer,) = AGENT.answering({"cves": tmp_path / "cves.csv"})(AGENT.init(), table(two))
+        assert answer.severity == "critical"
+
+    def test_a_score_alone_tells_its_rating(self, tmp_path) -> None:
+        (tmp_path / "cves.csv").write_text(
+            "cve_id,description,score\nCVE-2031-12345,A flaw in Acme Gate.,9.8\n"
+        )
+        text = table("CVE-2031-12345 was found on our gateway")
+        (answer,) = AGENT.answering({"cves": tmp_path / "cves.csv"})(AGENT.init(), text)
+        assert answer.severity == "critical"
+
+    def test_half_a_surrogate_pair_in_a_bundle_is_answered(self) -> None:
+        answer = asked("", stix='{"type":"malware","name":"\\ud800 ransomware"}')
+        answer.model_dump_json()
+
     def test_files_change_the_answer(self, tmp_path) -> None:
         (tmp_path / "kev.csv").write_text(KEV)
         with gzip.open(tmp_path / "cves.csv.gz", "wt") as file:
@@ -288,7 +324,7 @@ class TestAnswers:
     @given(st.text(min_size=1, max_size=400).filter(str.strip))
     def test_any_text_is_answered(self, text: str) -> None:
         answer = asked(text)
-        assert 0 <= answer.type_confidence <= 1
+        assert answer.type_confidence is None or 0 <= answer.type_confidence <= 1
         assert all(math.isfinite(chance) for chance in answer.severity_chances.values())
         answer.model_dump_json()
 
