@@ -30,6 +30,7 @@ from mesh_fl.simulate.benchmarks.page import page_of
 from mesh_fl.simulate.benchmarks.row import Row, as_json, read_rows, write_rows
 from mesh_fl.simulate.benchmarks.run import EPSILONS, Terms, run_benchmarks
 from mesh_fl.simulate.cli import main
+from mesh_fl.simulate.statistics import FEWEST_SEEDS
 from mesh_fl.simulate.trial import Workload
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -437,8 +438,12 @@ class TestPage:
             assert f"| {row.limit:g} | {row.told('federated')} |" in page
 
     def test_the_stored_rows_are_of_enough_fresh_splits(self) -> None:
-        assert {(row.seeds, row.first_seed) for row in self.ROWS} == {(10, 5000)}
-        for one in benchmarks_of("health"):
+        """As many as a verdict needs, and the benchmarks as they are registered now."""
+        assert {row.first_seed for row in self.ROWS} == {5000}
+        assert min(row.seeds for row in self.ROWS) >= FEWEST_SEEDS
+        known = [one for name in agent_names() for one in benchmarks_of(name)]
+        assert {row.dataset for row in self.ROWS} == {one.dataset for one in known}
+        for one in known:
             found = [row for row in self.ROWS if row.dataset == one.dataset]
             assert {row.limit for row in found} == set(EPSILONS)
             assert {(row.members, row.records) for row in found} == {(one.members, one.records)}
