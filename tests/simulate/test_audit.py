@@ -1,4 +1,5 @@
 import json
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -310,6 +311,7 @@ class TestCommand:
         assert done.exit_code == 0
         assert facts["passed"]
         assert [o["verdict"] for o in facts["outcomes"]] == ["holds", "caught", "caught", "caught"]
+        assert logging.getLogger("mesh_fl").isEnabledFor(logging.WARNING), "quiet for good"
 
     def test_one_bug_alone_and_the_exit_status(self, monkeypatch: pytest.MonkeyPatch) -> None:
         bug = Bug("harmless", ("charges",), (Swap(pipeline, "seal", lambda real: real),))

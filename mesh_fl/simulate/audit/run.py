@@ -7,6 +7,7 @@ A run on code that is right fails with a probability below 1e-4: the checks' own
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
@@ -161,15 +162,24 @@ def _run(check: Check, setting: Setting) -> Finding | str:
 def show(seed: int, only: str, quick: bool, as_json: bool) -> bool:
     """Audit, print a table or JSON, and tell whether it passed."""
     setting = replace(QUICK if quick else THOROUGH, seed=seed)
-    # Members warn of what is done to them here on purpose.
-    logging.disable(logging.WARNING)
-    with ERROR.status("") as status:
+    with _without_warnings(), ERROR.status("") as status:
         done = audit(setting, only, status.update)
     if as_json:
         show_json(_facts(done))
     else:
         _show(done)
     return done.passed
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Members warn of what is done to them here on purpose."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _facts(done: Audit) -> dict[str, object]:
