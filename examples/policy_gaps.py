@@ -11,6 +11,7 @@ import numpy as np
 
 from mesh_fl.agents.compliance.agent import SecurityCompliance
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
+from mesh_fl.site import Site
 
 HERE = Path(__file__).parent
 FRAMEWORK = HERE / "house_rules.toml"  # also CSV, JSON, an OSCAL catalog, or Prowler's requirements
@@ -31,7 +32,7 @@ def results() -> list[dict[str, str]]:
 def assess() -> ComplianceAnswer:
     """Assess by what everybody knows: no training."""
     agent = SecurityCompliance()
-    answering = agent.answering({"house_rules": FRAMEWORK})
+    answering = agent.answering(Site({"house_rules": FRAMEWORK}))
     question = {
         "framework": np.array(["house_rules"]),
         "policy_text": np.array([POLICY.read_text("utf-8")]),

@@ -8,7 +8,6 @@ so the sensitivity bound is a fact about the pipeline and not about the agent.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.layout import Layout, unpack
 from mesh_fl.schema import Field, Table
+from mesh_fl.site import Site
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -34,9 +34,6 @@ Rows: TypeAlias = "NDArray[np.float64] | csr_array[np.float64]"
 
 Total = Mapping[str, NDArray[np.float64]]
 """The noised sum of all clipped rows, cut into named blocks."""
-
-Files = Mapping[str, Path]
-"""A member's own reference files by the names that an agent knows them by."""
 
 Answering = Callable[[State, Table], Sequence[BaseModel]]
 """Answers for each record of a table with a model, as `Agent.answer` does."""
@@ -149,19 +146,19 @@ class Agent(ABC):
         predictions = self.predict(state, self.prepare(table))
         return [Prediction(prediction=value) for value in predictions.tolist()]
 
-    def answering(self, files: Files) -> Answering:
-        """Return `answer` with a member's own reference files at hand; by default it takes none.
+    def answering(self, site: Site) -> Answering:
+        """Return `answer` with what a member has at hand; by default it needs none of it.
 
-        They are public knowledge that answers cite, such as catalogues; nothing is learned from
-        them. They are read here, once, and not for each answer.
+        Reference files are public knowledge that answers cite, such as catalogues; they are read
+        here, once, and not for each answer. Nothing is learned from any of it.
 
         Raises
         ------
         ConfigError
             If a file is none that the agent knows, is missing or cannot be read.
         """
-        if files:
+        if site.files:
             raise ConfigError(
-                f"{type(self).__name__} takes no reference files, found {', '.join(files)}"
+                f"{type(self).__name__} takes no reference files, found {', '.join(site.files)}"
             )
         return self.answer

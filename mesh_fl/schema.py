@@ -6,7 +6,9 @@ private data, so reading a table costs no privacy budget.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -20,6 +22,13 @@ Table = Mapping[str, NDArray[np.generic]]
 
 Value = float | str
 
+NUMERIC = frozenset({"number", "flag", "time"})
+"""Kinds whose values are floats."""
+
+EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
+SMALLEST_EPOCH_MS = 1e11
+"""In seconds this would be the year 5138, in milliseconds it is 1973."""
+
 TRUE_WORDS = frozenset({"1", "true", "yes", "y", "t", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "n", "f", "off"})
 
@@ -31,9 +40,11 @@ class Field(BaseModel):
     ----------
     name : str
         Canonical name, the same at every member.
-    kind : {"number", "flag", "category", "text", "document"}
+    kind : {"number", "flag", "category", "text", "document", "time"}
         What a value is. A flag is read as 0 or 1, a category as one of `levels`. A document is a
-        JSON object or array, or one written as text; its value is the text.
+        JSON object or array, or one written as text; its value is the text. A time is a date or a
+        moment (ISO 8601, RFC 3339; UTC where it names no offset) or an epoch in seconds or
+        milliseconds; its value is the epoch in seconds.
     low, high : float, optional
         Bounds of a number; a value outside is an error.
     levels : tuple of str
@@ -47,7 +58,7 @@ class Field(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
-    kind: Literal["number", "flag", "category", "text", "document"]
+    kind: Literal["number", "flag", "category", "text", "document", "time"]
     low: float | None = None
     high: float | None = None
     levels: tuple[str, ...] = ()
@@ -77,7 +88,8 @@ class Field(BaseModel):
         Returns
         -------
         float or str
-            A number (a flag is 0.0 or 1.0, a missing optional number NaN), or text.
+            A number (a flag is 0.0 or 1.0, a time seconds since 1970 in UTC, a missing optional
+            number NaN), or text.
 
         Raises
         ------
@@ -94,6 +106,8 @@ class Field(BaseModel):
                 return self._flag(text)
             case "category":
                 return self._level(text)
+            case "time":
+                return self._time(text)
             case "text" | "document":
                 return text
 
@@ -112,6 +126,8 @@ class Field(BaseModel):
                 return "text"
             case "document":
                 return "a JSON object or array"
+            case "time":
+                return "a date or time such as 2026-03-31 or 2026-03-31T14:05:00Z"
 
     def _text(self, value: object) -> str:
         if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
@@ -141,7 +157,7 @@ class Field(BaseModel):
     def _missing(self) -> Value:
         if not self.optional:
             raise DataError(f"{self.name}: expected {self.expects()}, found nothing")
-        return math.nan if self.kind in ("number", "flag") else ""
+        return math.nan if self.kind in NUMERIC else ""
 
     def _refuse(self, value: object) -> DataError:
         found = repr(value[:80]) if isinstance(value, str) else f"a {type(value).__name__}"
@@ -159,6 +175,16 @@ class Field(BaseModel):
         if not math.isfinite(number) or not inside:
             raise self._refuse(text)
         return number
+
+    def _time(self, text: str) -> float:
+        try:
+            if EPOCH.fullmatch(text):
+                number = float(text)
+                return number / 1000 if number >= SMALLEST_EPOCH_MS else number
+            moment = datetime.fromisoformat(text)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        except (ValueError, OverflowError):
+            raise self._refuse(text) from None
 
     def _flag(self, text: str) -> float:
         word = {"1.0": "1", "0.0": "0"}.get(text, text.lower())
@@ -181,7 +207,7 @@ def _bound(value: float | None) -> str:
 def column_of(field: Field, values: Sequence[Value]) -> NDArray[np.generic]:
     """Make one column of parsed values: floats, levels as fixed-width text, any text as objects."""
     match field.kind:
-        case "number" | "flag":
+        case "number" | "flag" | "time":
             return np.array(values, dtype=np.float64)
         case "category":
             return np.array(values, dtype=np.str_)

@@ -168,3 +168,32 @@ def test_a_document_nested_too_deeply_is_refused() -> None:
 def test_a_text_is_no_document() -> None:
     with pytest.raises(DataError, match="expected text, found a dict"):
         NOTE.parse({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1970-01-02", 86_400),
+        ("2026-03-31T14:05:00Z", 1_774_965_900),
+        ("2026-03-31 16:05:00+02:00", 1_774_965_900),
+        ("2026-03-31T14:05", 1_774_965_900),
+        (1_774_965_900, 1_774_965_900),
+        ("1774965900000", 1_774_965_900),
+        (1_774_965_900.25, 1_774_965_900.25),
+    ],
+    ids=str,
+)
+def test_a_time_is_seconds_in_utc(written: object, seconds: float) -> None:
+    assert Field(name="at", kind="time").parse(written) == seconds
+
+
+@pytest.mark.parametrize("written", ["31/03/2026", "yesterday", "2026-13-01", "12", "9" * 30, "-1"])
+def test_what_is_no_time_is_refused_with_an_example(written: str) -> None:
+    with pytest.raises(DataError, match=r"at: expected a date or time such as 2026-03-31"):
+        Field(name="at", kind="time").parse(written)
+
+
+def test_a_missing_time_is_no_number() -> None:
+    at = Field(name="at", kind="time", optional=True)
+    assert math.isnan(at.parse(""))
+    assert column_of(at, [at.parse(None), 1.5]).dtype == np.float64

@@ -22,7 +22,7 @@ from mesh_fl.client.columns import (
 from mesh_fl.client.tables import Row, open_table
 from mesh_fl.config import nearest
 from mesh_fl.errors import DataError
-from mesh_fl.schema import Field, Table, Value, column_of
+from mesh_fl.schema import NUMERIC, Field, Table, Value, column_of
 
 __all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records"]
 
@@ -97,7 +97,7 @@ class _Kept:
         self._lines: dict[str, int] = {}
         # Eight bytes for a number, and one pointer for a level however often it occurs.
         self._columns: dict[str, array[float] | list[str]] = {
-            reader.field.name: array("d") if reader.field.kind in ("number", "flag") else []
+            reader.field.name: array("d") if reader.field.kind in NUMERIC else []
             for reader in readers
         }
         self._problems: list[Problem] = []

@@ -56,6 +56,7 @@ def holdings(settings: ClientSettings) -> dict[str, Holding]:
     readers = {
         name: _Reader(name, choice.table, settings.tables[choice.table])
         for name, choice in settings.agents.items()
+        if choice.table is not None
     }
     return {name: Holding(reader.build, reader.dataset) for name, reader in readers.items()}
 

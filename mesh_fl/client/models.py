@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from mesh_fl.agent import Agent, Answering, Files, State
+from mesh_fl.agent import Agent, Answering, State
 from mesh_fl.errors import AgentError, MeshError
 from mesh_fl.member import Member
 from mesh_fl.registry import build
 from mesh_fl.schema import Table
 from mesh_fl.seat import Holding, Seat
+from mesh_fl.site import Site
 
 _log = logging.getLogger(__name__)
 
@@ -78,19 +79,19 @@ class Models:
     ----------
     on_change : callable
         Told of each new model.
-    files : mapping
-        Each agent's reference files.
+    site_of : callable
+        What an agent has at hand here, by its name.
     """
 
     def __init__(
         self,
         on_change: Callable[[ModelCard], None] = lambda card: None,
-        files: Mapping[str, Files] | None = None,
+        site_of: Callable[[str], Site] = lambda agent: Site(),
     ) -> None:
         self._served: dict[str, Served] = {}
         self._digests: dict[str, str] = {}
         self._on_change = on_change
-        self._files = files or {}
+        self._site_of = site_of
         self._answering: dict[str, tuple[Agent, Answering]] = {}
         self._lock = threading.Lock()
 
@@ -155,7 +156,7 @@ class Models:
         """
         for name in names:
             before = self._served.get(name)
-            if before is None or before.card.version != PUBLIC:
+            if name not in holdings or before is None or before.card.version != PUBLIC:
                 continue
             try:
                 data = holdings[name].dataset(before.agent).data
@@ -187,7 +188,7 @@ class Models:
         """Read the reference files once for each configuration."""
         known = self._answering.get(name)
         if known is None or known[0] != agent:
-            known = agent, agent.answering(self._files.get(name, {}))
+            known = agent, agent.answering(self._site_of(name))
             self._answering[name] = known
         return known[1]
 

@@ -1,17 +1,20 @@
 """One process that trains and serves: the Fleet connection, the member, and its local HTTP."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel
 
+from mesh_fl.agent import Agent
 from mesh_fl.client.app import make_app
 from mesh_fl.client.home import Home
 from mesh_fl.client.member import open_member
 from mesh_fl.client.models import PUBLIC, ModelCard, Models
+from mesh_fl.client.own_tables import own_tables
 from mesh_fl.client.pace import paced
-from mesh_fl.client.serve import make_api
+from mesh_fl.client.serve import answer, make_api
+from mesh_fl.client.settings import ClientSettings
 from mesh_fl.client.supernode import serve_node
 from mesh_fl.errors import ConfigError
 from mesh_fl.local_http import LocalServer
@@ -19,6 +22,7 @@ from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
 from mesh_fl.registry import agent_class
 from mesh_fl.round import respond
+from mesh_fl.site import Site
 from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
 
@@ -60,8 +64,17 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         if not settings.agents:
             raise ConfigError("client.toml opts into no agent: add [agents.NAME] with its table")
         agents = {name: agent_class(name) for name in settings.agents}
-        files = {name: choice.files for name, choice in settings.agents.items()}
-        models = Models(lambda card: _told_model(narrator, card), files)
+        _refuse_idle(settings, agents)
+        tables = own_tables(settings)
+
+        def site_of(name: str) -> Site:
+            return Site(settings.agents[name].files, tables, ask)
+
+        models = Models(lambda card: _told_model(narrator, card), site_of)
+
+        def ask(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
+            return answer(models.newest(name), fields)
+
         public = [name for name, cls in agents.items() if cls.answers_untrained]
         for name in public:
             narrator.say(f"reading what {name} answers from", kind="reading")
@@ -100,6 +113,15 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
                 key=home.identity,
                 stopped=stopped,
                 on_state=on_state,
+            )
+
+
+def _refuse_idle(settings: ClientSettings, agents: Mapping[str, type[Agent]]) -> None:
+    for name, choice in settings.agents.items():
+        if choice.table is None and not agents[name].answers_untrained:
+            raise ConfigError(
+                f"agents.{name} names no table: it answers only after a training on one; "
+                f'add table = "..." below [agents.{name}]'
             )
 
 

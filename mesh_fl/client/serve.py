@@ -187,6 +187,7 @@ def _field_schema(field: Field) -> dict[str, object]:
         "flag": {"type": "boolean"},
         "category": {"type": "string", "enum": list(field.levels)},
         "text": {"type": "string"},
+        "time": {"type": "string", "format": "date-time"},
         "document": {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]},
     }
     told = {key: value for key, value in kinds[field.kind].items() if value is not None}

@@ -38,13 +38,13 @@ class AgentChoice(Settings):
 
     Parameters
     ----------
-    table : str
-        The table that it may read.
+    table : str, optional
+        The table that it may learn from; without one it answers from public knowledge only.
     files : mapping
         Public reference files that its answers cite, by the names that the agent knows them by.
     """
 
-    table: str
+    table: str | None = None
     files: Mapping[str, ConfigPath] = {}
 
 
@@ -69,7 +69,7 @@ class ClientSettings(Settings):
     @model_validator(mode="after")
     def _tables_exist(self) -> "ClientSettings":
         for name, choice in self.agents.items():
-            if choice.table not in self.tables:
+            if choice.table is not None and choice.table not in self.tables:
                 known = ", ".join(self.tables) or "none"
                 raise ValueError(
                     f"agents.{name} reads table {choice.table!r}, described are: {known}; "

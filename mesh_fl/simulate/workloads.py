@@ -200,7 +200,8 @@ def _table_source(wanted: Wanted) -> TableSource:
             "which tells the column of each field"
         )
     maps = load_toml(wanted.columns, _Maps)
-    chosen = [maps.agents[wanted.agent].table] if wanted.agent in maps.agents else [*maps.tables]
+    named = maps.agents[wanted.agent].table if wanted.agent in maps.agents else None
+    chosen = [*maps.tables] if named is None else [named]
     if len(chosen) != 1 or chosen[0] not in maps.tables:
         raise ConfigError(
             f"{wanted.columns}: expected one [tables.X] section, or [agents.{wanted.agent}] to say "

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from mesh_fl.agent import Agent, Answering, Data, Files, State, Total
+from mesh_fl.agent import Agent, Answering, Data, State, Total
 from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.client.models import PUBLIC, ModelCard, Models
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.schema import Field, Table
 from mesh_fl.seat import Dataset, Holding
+from mesh_fl.site import Site
 
 READ: list[str] = []
 
@@ -48,10 +50,10 @@ class Oracle(Agent):
     def adapt(self, state: State, data: Data) -> State:
         return {"w": data["n"].astype(np.float64).mean(keepdims=True)}
 
-    def answering(self, files: Files) -> Answering:
-        if not files:
+    def answering(self, site: Site) -> Answering:
+        if not site.files:
             return self.answer
-        text = files["book"].read_text()
+        text = site.files["book"].read_text()
         READ.append(text)
 
         def answer(state: State, table: Table) -> Sequence[BaseModel]:
@@ -72,7 +74,7 @@ def nothing_read():
 def test_a_public_model_is_served_with_its_files(tmp_path) -> None:
     (tmp_path / "book").write_text("wisdom")
     told: list[ModelCard] = []
-    models = Models(told.append, {NAME: {"book": tmp_path / "book"}})
+    models = Models(told.append, lambda name: Site({"book": tmp_path / "book"}))
     models.read_files(NAME)
     models.take_public(NAME)
     served = models.newest(NAME)
@@ -86,7 +88,7 @@ def test_a_public_model_is_served_with_its_files(tmp_path) -> None:
 
 
 def test_a_missing_file_is_no_silent_loss(tmp_path) -> None:
-    models = Models(files={NAME: {"book": tmp_path / "none"}})
+    models = Models(site_of=lambda name: Site({"book": tmp_path / "none"}))
     with pytest.raises(FileNotFoundError):
         models.read_files(NAME)
     assert models.served() == {}
@@ -94,9 +96,9 @@ def test_a_missing_file_is_no_silent_loss(tmp_path) -> None:
 
 def test_an_agent_without_files_takes_none() -> None:
     agent = ClientHealth(features=(Feature(name="n", kind="number", low=0, high=1),), records=1)
-    assert agent.answering({}) == agent.answer
+    assert agent.answering(Site()) == agent.answer
     with pytest.raises(ConfigError, match="takes no reference files, found kev"):
-        agent.answering({"kev": "kev.csv"})
+        agent.answering(Site({"kev": Path("kev.csv")}))
 
 
 def test_an_agent_that_needs_a_configuration_is_not_public() -> None:

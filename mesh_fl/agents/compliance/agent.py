@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agent import Agent, Answering, Data, Files, Rows, State, Total
+from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._reading import Stamp, stamped
 from mesh_fl.agents.compliance import records
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
@@ -31,6 +31,7 @@ from mesh_fl.agents.compliance.topics import topic_names
 from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
+from mesh_fl.site import Files, Site
 from mesh_fl.text.encoder import ENCODERS
 
 __all__ = ["ComplianceAnswer", "SecurityCompliance"]
@@ -174,13 +175,13 @@ class SecurityCompliance(Agent):
         """
         return _desk_without_files(self).answer(state, table)
 
-    def answering(self, files: Files) -> Answering:
+    def answering(self, site: Site) -> Answering:
         """Return `answer` with frameworks and mappings of the member's own at hand.
 
         Files named "attack_mappings" (CTID) and "attack" (MITRE) are what their names say; any
         other name is that of a framework: an OSCAL catalog, Prowler's requirements, or a list.
         """
-        return _desk(self, files).answer
+        return _desk(self, site.files).answer
 
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up mappings and judgements around a hidden liking for some controls."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mesh_fl.agent import Files
 from mesh_fl.agents._reading import items, parse_json, read_text, table, text
 from mesh_fl.agents.compliance.attack import AttackMapping, read_attack_mapping
 from mesh_fl.agents.compliance.catalogue import Control, Framework
@@ -14,6 +13,7 @@ from mesh_fl.agents.compliance.frameworks import read_framework
 from mesh_fl.agents.compliance.techniques import technique_names
 from mesh_fl.config import nearest
 from mesh_fl.errors import ConfigError, DataError
+from mesh_fl.site import Files
 
 SHIPPED = "nist_800_53"
 """Name of the framework that is there without any file."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agent import Agent, Answering, Data, Files, Rows, State, Total
+from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._logistic import auc, exact_auc
 from mesh_fl.agents._ordinal import Prior, fit_map, gradient_rows, in_order, level_chances
 from mesh_fl.agents.threat.answer import ThreatAnswer
@@ -25,6 +25,7 @@ from mesh_fl.agents.threat.severity import LEVELS, KindWeight, Words, declared, 
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
+from mesh_fl.site import Files, Site
 from mesh_fl.text.encoder import ENCODERS, load_encoder
 
 __all__ = ["ThreatAnswer", "ThreatIntelligence"]
@@ -272,9 +273,9 @@ class ThreatIntelligence(Agent):
         """
         return self._desk({}).answer(state, table)
 
-    def answering(self, files: Files) -> Answering:
+    def answering(self, site: Site) -> Answering:
         """Return `answer` with reference files at hand; see `references.NAMES`."""
-        return self._desk(files).answer
+        return self._desk(site.files).answer
 
     def _desk(self, files: Files) -> Desk:
         return Desk(

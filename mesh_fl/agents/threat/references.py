@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from mesh_fl.agent import Files
 from mesh_fl.agents._reading import Stamp, stamped
 from mesh_fl.agents.threat._attack_files import Control, read_controls
 from mesh_fl.agents.threat.kinds import Kinds
@@ -16,6 +15,7 @@ from mesh_fl.agents.threat.techniques import Techniques, load_techniques, read_a
 from mesh_fl.agents.threat.vulnerabilities import Vulnerabilities, read_vulnerabilities
 from mesh_fl.config import nearest
 from mesh_fl.errors import ConfigError
+from mesh_fl.site import Files
 from mesh_fl.text.checkpoints import Classifier, Phraser, load_classifier, load_phraser
 from mesh_fl.text.encoder import Encoder
 

@@ -12,6 +12,7 @@ from mesh_fl.agents.compliance.controls import public_controls
 from mesh_fl.agents.compliance.library import read_library
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.schema import table_of
+from mesh_fl.site import Site
 from mesh_fl.text.encoder import load_encoder
 
 AGENT = SecurityCompliance()
@@ -55,11 +56,13 @@ def house(tmp_path):
 @pytest.fixture(scope="module")
 def informed(data):
     return AGENT.answering(
-        {
-            "soc2": data / "prowler_compliance_aws" / "soc2_aws.json.gz",
-            "hipaa": data / "prowler_compliance_aws" / "hipaa_aws.json.gz",
-            "attack_mappings": data / "ctid_nist80053r5_attack16.json.gz",
-        }
+        Site(
+            {
+                "soc2": data / "prowler_compliance_aws" / "soc2_aws.json.gz",
+                "hipaa": data / "prowler_compliance_aws" / "hipaa_aws.json.gz",
+                "attack_mappings": data / "ctid_nist80053r5_attack16.json.gz",
+            }
+        )
     )
 
 
@@ -79,7 +82,7 @@ def test_a_policy_is_assessed_without_any_file():
 
 
 def test_the_members_own_framework_is_taken_where_it_is_the_only_one(house):
-    answering = AGENT.answering({"house": house})
+    answering = AGENT.answering(Site({"house": house}))
     answer = ask(answering, policy_text=POLICY)
     assert (answer.framework, answer.framework_key) == ("House rules", "house")
     assert (answer.controls_assessed, answer.controls_in_framework) == (3, 3)
@@ -89,7 +92,7 @@ def test_the_members_own_framework_is_taken_where_it_is_the_only_one(house):
 
 
 def test_every_recommendation_changes_with_its_value(house):
-    answering = AGENT.answering({"house": house})
+    answering = AGENT.answering(Site({"house": house}))
     before = ask(answering, policy_text=POLICY).recommendations
     after = ask(answering, policy_text=POLICY.replace("do not scan", "scan")).recommendations
     assert {one.control for one in before} - {one.control for one in after} == {"H-2"}
@@ -98,7 +101,7 @@ def test_every_recommendation_changes_with_its_value(house):
 
 def test_checks_beat_the_policy(house):
     failing = [{"control": "H-1", "status": "fail"}, {"control": "H-3", "status": "pass"}]
-    answer = ask(AGENT.answering({"house": house}), policy_text=POLICY, evidence=failing)
+    answer = ask(AGENT.answering(Site({"house": house})), policy_text=POLICY, evidence=failing)
     assert [one.status for one in answer.controls] == ["gap", "gap", "satisfied"]
 
 
@@ -117,7 +120,7 @@ def test_an_unknown_framework_is_refused_with_the_nearest(informed):
 
 
 def test_reports_come_in_both_forms(house):
-    answering = AGENT.answering({"house": house})
+    answering = AGENT.answering(Site({"house": house}))
     markdown = ask(answering, policy_text=POLICY, report="markdown").report
     assert markdown.startswith("# Audit readiness: House rules")
     oscal = ask(answering, policy_text=POLICY, report="oscal").report
@@ -195,7 +198,7 @@ def test_a_denial_is_heard_by_the_control_that_it_is_about(policy, control):
 
 def test_a_denial_of_a_part_denies_no_whole(house):
     policy = "Restores are tested every quarter. Backup tapes are currently not encrypted."
-    one = ask(AGENT.answering({"house": house}), policy_text=policy).controls[0]
+    one = ask(AGENT.answering(Site({"house": house})), policy_text=policy).controls[0]
     assert (one.status, one.score, one.cause) == ("partial", 0.5, "mixed")
     assert one.against.claim == "denied"
 
@@ -212,7 +215,7 @@ def test_a_denial_of_a_part_denies_no_whole(house):
     ],
 )
 def test_a_policy_in_another_language_is_not_assessed(house, policy, reason):
-    answering = AGENT.answering({"house": house})
+    answering = AGENT.answering(Site({"house": house}))
     answer = ask(answering, policy_text=policy)
     assert {one.status for one in answer.controls} == {"not_assessed"}
     assert answer.compliance_score is None
@@ -294,7 +297,7 @@ def test_a_control_is_mapped_to_other_frameworks(informed):
 
 
 def test_similar_texts_are_told_with_their_cosine(house):
-    answering = AGENT.answering({"house": house})
+    answering = AGENT.answering(Site({"house": house}))
     (similar,) = ask(answering, control_ref="CP-9", framework="nist_800_53").mapped_controls
     assert (similar.control, similar.how) == ("H-1", "similar text")
     wording, asked = load_encoder(AGENT.encoder).encode(
@@ -372,12 +375,12 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, name, content, me
     path = tmp_path / "file.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=message):
-        AGENT.answering({name: path})
+        AGENT.answering(Site({name: path}))
 
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="expected a file, found none"):
-        AGENT.answering({"soc2": tmp_path / "none.json"})
+        AGENT.answering(Site({"soc2": tmp_path / "none.json"}))
 
 
 def test_what_of_a_list_cannot_be_used_is_told_in_the_answer(tmp_path):
@@ -386,7 +389,7 @@ def test_what_of_a_list_cannot_be_used_is_told_in_the_answer(tmp_path):
         "ID,Name,Text\nX-1,Backups,Backups are encrypted.\nX-2,Visitors,\nX-1,Twice,Told twice.\n"
         "X-3,,\n"
     )
-    answer = ask(AGENT.answering({"own": path}), policy_text=POLICY)
+    answer = ask(AGENT.answering(Site({"own": path})), policy_text=POLICY)
     assert [one.title for one in answer.controls] == ["Backups", "Visitors"]
     assert answer.problems == (
         "own.csv: entry 3: the id X-1 stands twice; the first counts",

@@ -13,6 +13,7 @@ from mesh_fl.agents.threat.agent import ThreatIntelligence
 from mesh_fl.agents.threat.severity import LEVELS, KindWeight, Words
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.registry import build, config_of
+from mesh_fl.site import Site
 
 AGENT = ThreatIntelligence()
 RANSOM = "All files on the file server end in .locked and a note demands three bitcoin"
@@ -253,7 +254,7 @@ class TestAnswers:
     def test_levels_are_compared_and_not_scores_of_different_scales(self, tmp_path) -> None:
         (tmp_path / "cves.csv").write_text(CVES)
         two = "CVE-2031-12345 rated AV:N/AC:L/Au:N/C:C/I:C/A:C by the vendor, exploited remotely"
-        (answer,) = AGENT.answering({"cves": tmp_path / "cves.csv"})(AGENT.init(), table(two))
+        (answer,) = AGENT.answering(Site({"cves": tmp_path / "cves.csv"}))(AGENT.init(), table(two))
         assert answer.severity == "critical"
 
     def test_a_score_alone_tells_its_rating(self, tmp_path) -> None:
@@ -261,7 +262,7 @@ class TestAnswers:
             "cve_id,description,score\nCVE-2031-12345,A flaw in Acme Gate.,9.8\n"
         )
         text = table("CVE-2031-12345 was found on our gateway")
-        (answer,) = AGENT.answering({"cves": tmp_path / "cves.csv"})(AGENT.init(), text)
+        (answer,) = AGENT.answering(Site({"cves": tmp_path / "cves.csv"}))(AGENT.init(), text)
         assert answer.severity == "critical"
 
     def test_half_a_surrogate_pair_in_a_bundle_is_answered(self) -> None:
@@ -275,7 +276,7 @@ class TestAnswers:
         files = {"kev": tmp_path / "kev.csv", "cves": tmp_path / "cves.csv.gz"}
         text = table("CVE-2031-12345 was found on our gateway")
         (bare,) = AGENT.answer(AGENT.init(), text)
-        (answer,) = AGENT.answering(files)(AGENT.init(), text)
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), text)
         assert answer.vulnerabilities[0].due_date == "2031-02-24"
         assert answer.severity == "critical"
         assert answer.severity_source == "CVSS 9.8 of CVE-2031-12345"
@@ -294,7 +295,7 @@ class TestAnswers:
     def test_a_wrong_file_is_named(self, tmp_path, name, file, said) -> None:
         (tmp_path / "kev.csv").write_text(KEV)
         with pytest.raises(ConfigError, match=said):
-            AGENT.answering({name: tmp_path / file})
+            AGENT.answering(Site({name: tmp_path / file}))
 
     def test_what_somebody_told_is_compared(self) -> None:
         answer = asked(RANSOM, severity="low", threat_type="Ransomware")
