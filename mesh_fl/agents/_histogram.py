@@ -137,4 +137,5 @@ def _on_simplex(values: Vector) -> Vector:
     falling = np.sort(values)[::-1]
     excess = (np.cumsum(falling) - 1) / np.arange(1, len(values) + 1)
     last = int(np.flatnonzero(falling > excess)[-1])
-    return np.maximum(values - excess[last], 0.0)
+    nearest: Vector = np.maximum(values - excess[last], 0.0)
+    return nearest

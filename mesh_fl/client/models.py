@@ -32,6 +32,8 @@ class ModelCard(BaseModel):
         The training and the number of releases that the model has seen.
     round, rounds : int
         Training rounds that it has seen, and that were planned.
+    members : int
+        Members that the training was planned for, whoever of them took part; 0 without one.
     adapted : bool
         Whether it was fitted to this member's own data on top; that part never leaves here.
     epsilon : float
@@ -45,6 +47,7 @@ class ModelCard(BaseModel):
     version: str
     round: int
     rounds: int
+    members: int
     adapted: bool
     epsilon: float
 
@@ -127,6 +130,7 @@ class Models:
             version=f"{seat.training[:8]}-{seat.step}",
             round=rounds,
             rounds=seat.plan.rounds,
+            members=len(seat.plan.caps),
             adapted=adapted,
             epsilon=seat.plan.epsilon,
         )
@@ -213,5 +217,12 @@ def _adapted(seat: Seat) -> tuple[State, bool]:
 
 def _public_card(name: str, adapted: bool) -> ModelCard:
     return ModelCard(
-        agent=name, training="", version=PUBLIC, round=0, rounds=0, adapted=adapted, epsilon=0.0
+        agent=name,
+        training="",
+        version=PUBLIC,
+        round=0,
+        rounds=0,
+        members=0,
+        adapted=adapted,
+        epsilon=0.0,
     )

@@ -37,6 +37,7 @@ def card(version):
         version=f"v{version}",
         round=version,
         rounds=9,
+        members=5,
         adapted=False,
         epsilon=0.1,
     )
