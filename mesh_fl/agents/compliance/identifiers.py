@@ -11,7 +11,7 @@ FAMILIES = frozenset(_FAMILIES.split())
 
 _PIECE = re.compile(r"[a-z]+|[0-9]+")
 _CITED = re.compile(
-    r"^(?:(?:45\s*)?cfr|nist|iso|pci(?:\s*dss)?|req(?:uirement)?|control|annex)\b\.?\s*"
+    r"^(?:(?:45\s*)?cfr|nist(?:\s*sp)?(?:\s*800-?53)?(?:\s*r(?:ev)?\.?\s*[0-9])?|iso|pci(?:\s*dss)?|req(?:uirement)?|control|annex)\b\.?\s*"
 )
 _WRITTEN = re.compile(
     r"[A-Z]{2}-[0-9]+(?:\([0-9a-z]+\))*"  # NIST SP 800-53
@@ -43,7 +43,9 @@ def canonical_id(written: str) -> str:
 def is_nist(identifier: str) -> bool:
     """Tell whether an id is one of NIST SP 800-53, which no other framework's looks like."""
     pieces = canonical_id(identifier).split(".")
-    return len(pieces) > 1 and pieces[0] in FAMILIES and pieces[1].isdigit()
+    if len(pieces) < 2 or pieces[0] not in FAMILIES or not pieces[1].isdigit():
+        return False
+    return all(piece.isdigit() or len(piece) == 1 for piece in pieces[2:])
 
 
 def written_id(key: str) -> str:

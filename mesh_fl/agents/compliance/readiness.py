@@ -16,6 +16,7 @@ class Bar(NamedTuple):
     partial: float
     failing: float
     stale: float
+    """Too old, or of no date that anybody told."""
 
 
 READY = Bar(coverage=0.95, gaps=0.0, partial=0.1, failing=0.0, stale=0.0)
@@ -94,7 +95,7 @@ def readiness_of(
         _at_most("gaps", _share(counts["gap"], assessed), READY.gaps, NEARLY.gaps),
         _at_most("partial", _share(counts["partial"], assessed), READY.partial, NEARLY.partial),
         _at_most("failing evidence", failed, READY.failing, NEARLY.failing),
-        _at_most("stale evidence", _share(stale, results), READY.stale, NEARLY.stale),
+        _at_most("stale evidence", _share(stale + undated, results), READY.stale, NEARLY.stale),
     )
     levels: tuple[Level, ...] = ("not ready", "nearly", "ready")
     return AuditReadiness(

@@ -9,9 +9,11 @@ from mesh_fl.agents.compliance.assessment import Assessment
 from mesh_fl.agents.compliance.verdict import CheckEvidence, ControlAssessment, Quote
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~])")
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BREAKS = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+"  # bidi marks too
+)
 _LINE_START = re.compile(r"^(?=[-=])|^([0-9]{1,9})(?=\.(?:\s|$))")
-_LINKED = re.compile(r"(?i)\b(https?|ftp|mailto|www)([:.])")
+_LINKED = re.compile(r"(?i)\b(?:https?|ftp|mailto|www)(?=[:.])|\w(?=@)")
 
 STATUS = {
     "satisfied": "satisfied",
@@ -40,7 +42,7 @@ def escape(text: str) -> str:
     plain = html.escape(_BREAKS.sub(" ", text).strip(), quote=False)
     marked = _MARKUP.sub(r"\\\1", plain)
     # A word joiner (of no width) keeps addresses from becoming links.
-    return _LINE_START.sub(r"\1\\", _LINKED.sub("\\1\N{WORD JOINER}\\2", marked))
+    return _LINE_START.sub(r"\1\\", _LINKED.sub("\\g<0>\N{WORD JOINER}", marked))
 
 
 def audit_report(assessment: Assessment) -> str:

@@ -355,6 +355,8 @@ class TestReadiness:
         ]
         ready = readiness_of(controls, results=11, failing=failing, stale=stale, undated=0)
         assert ready.level == level
+        undated = readiness_of(controls, results=11, failing=failing, stale=0, undated=stale)
+        assert undated.level == level, "what nobody dated may be too old"
         assert (ready.satisfied, ready.partial, ready.gaps, ready.not_assessed) == counts
 
 

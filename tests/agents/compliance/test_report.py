@@ -103,6 +103,10 @@ class TestMarkdown:
         assert "<" not in safe
         assert not re.search(r"(?<!\\)(?:\\\\)*[|`*\[]", safe)
 
+    def test_no_address_becomes_a_link_and_no_text_runs_backwards(self) -> None:
+        safe = escape("ask a@b.example or https://b.example \u202egnp.exe")
+        assert not re.search(r"\w@|https?:|[\u202a-\u202e\u2066-\u2069]", safe)
+
     @pytest.mark.parametrize("text", ["1. x", "1.", "- x", "=== x", "> x", "# x", "+ x", "~~~"])
     def test_no_line_opens_a_block(self, text: str) -> None:
         assert re.match(r"\\[^0-9a-z]|&gt;|[0-9]+\\\.", escape(text))
