@@ -8,7 +8,9 @@ import typer
 
 from mesh_fl.card import Card
 from mesh_fl.client.home import CARD, Home
+from mesh_fl.client.introductions_cli import introductions_app
 from mesh_fl.client.members import approve, propose_removal, show_roster, trust
+from mesh_fl.client.profile_cli import profile_app
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.offer import Offer
 from mesh_fl.privacy.accounting import epsilon_of
@@ -23,6 +25,8 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at the tables before the
 app.add_typer(data_app, name="data")
 members_app = typer.Typer(no_args_is_help=True, help="Who takes part: decided by the members.")
 app.add_typer(members_app, name="members")
+app.add_typer(profile_app, name="profile")
+app.add_typer(introductions_app, name="introductions")
 
 HomeArgument = Annotated[Path, typer.Argument(help="The member's home folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

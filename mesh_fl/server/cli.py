@@ -16,6 +16,7 @@ from mesh_fl.server.certificates import (
     make_operator_key,
     renew_server_certificate,
 )
+from mesh_fl.server.directory_cli import directory_app
 from mesh_fl.server.members import FILE as ROSTER
 from mesh_fl.server.members import Members
 from mesh_fl.server.settings import FILE, load_settings
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 members_app = typer.Typer(no_args_is_help=True, help="Who takes part: decided by the members.")
 app.add_typer(members_app, name="members")
+app.add_typer(directory_app, name="directory")
 
 HomeArgument = Annotated[Path, typer.Argument(help="The server's home folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
