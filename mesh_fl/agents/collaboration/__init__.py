@@ -1,0 +1,1 @@
+"""Collaboration: who could help with what, and what a network has too little of."""
