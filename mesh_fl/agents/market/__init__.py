@@ -1,0 +1,1 @@
+"""Market intelligence: prices, key figures, sentiment and trends of a whole network."""

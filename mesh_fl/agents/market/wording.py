@@ -1,0 +1,30 @@
+"""Words in a text: found as wholes, and whether they are denied."""
+
+import re
+from functools import cache
+
+DENIAL_REACH_CHARACTERS = 24
+"""How far before a word a denial may stand, as in "not very helpful"."""
+
+_DENIALS = re.compile(
+    r"\b(?:no|not|never|without|hardly|nor|neither|cannot|can't|isn't|wasn't|aren't|weren't|"
+    r"didn't|doesn't|don't|won't)\b[^.,;:!?]*$",
+    re.IGNORECASE,
+)
+
+
+@cache
+def pattern_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern that finds any of some phrases, whatever their case.
+
+    They are found as whole words; * at the end of a word stands for its rest. Finding takes time
+    linear in the text.
+    """
+    forms = "|".join(re.escape(phrase).replace(r"\*", r"\w*+") for phrase in phrases)
+    return re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.IGNORECASE)
+
+
+def is_denied(text: str, start: int) -> bool:
+    """Tell whether a denial stands shortly before a place, in the same part of the sentence."""
+    before = text[max(0, start - DENIAL_REACH_CHARACTERS) : start]
+    return _DENIALS.search(before) is not None
