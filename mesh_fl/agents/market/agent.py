@@ -87,7 +87,7 @@ class MarketIntelligence(Agent):
 
     figures: tuple[Figure, ...] = (RATE_PER_SEAT,)
     segments: tuple[str, ...] = ()
-    learns: tuple[Part, ...] = ("figures", "sentiment")
+    learns: tuple[Part, ...] = ("figures",)
     periods: tuple[str, ...] = ()
     currency: str = "USD"
     encoder: str = "minilm-l6-int8"
