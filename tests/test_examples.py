@@ -1,3 +1,4 @@
+import csv
 import importlib
 import json
 import re
@@ -99,3 +100,31 @@ def test_the_guide_shows_the_example_as_it_is() -> None:
     shown = re.search(r"```python\n(.*?)```", guide, re.DOTALL)
     assert shown is not None
     assert shown[1].strip() in (EXAMPLES / "custom_agent.py").read_text()
+
+
+def test_find_a_partner_covers_more_together(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("find_a_partner").main()
+    told = out(capsys)
+    assert "covered: 33% alone, 100% together" in told
+    assert told.index("north: Azure") < told.index("penetration testing")
+    assert re.search(r"= 9,000\.00 EUR$", told, re.MULTILINE)
+
+
+def test_market_position_advises_by_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("market_position").main()
+    told = out(capsys)
+    found = re.search(r"at percentile (\d+) \[(\d+), (\d+)\] of about ([\d,]+) records", told)
+    assert found is not None
+    percentile, low, high = map(int, found.groups()[:3])
+    assert low <= percentile <= high < 25
+    assert abs(int(found[4].replace(",", "")) - 24_000) < 1000
+    assert "recommendation: raise" in told
+
+
+def test_ask_in_words_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("ask_in_words").main()
+    told = out(capsys)
+    with (EXAMPLES / "ask_in_words_tables" / "tickets.csv").open() as file:
+        opened = [row["opened_at"][:7] for row in csv.DictReader(file)]
+    assert f"The number of tickets is {opened.count('2026-10')}." in told
+    assert "I do not know what 'Globex' refers to" in told

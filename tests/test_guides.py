@@ -1,4 +1,4 @@
-"""The guides of the agents that read texts name what there is, and their programs run."""
+"""The guides of the agents name what there is, and their programs run."""
 
 import re
 import tomllib
@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from mesh_fl.agents.collaboration.agent import CollaborationAnswer, CollaborationMatching
 from mesh_fl.agents.compliance.agent import SecurityCompliance
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
 from mesh_fl.agents.compliance.desk import RULES
 from mesh_fl.agents.compliance.readiness import NEARLY, READY
 from mesh_fl.agents.compliance.request import CONTROLS, MOST_CONTROLS
 from mesh_fl.agents.compliance.topics import topic_names
+from mesh_fl.agents.market.agent import MarketAnswer, MarketIntelligence
+from mesh_fl.agents.query.agent import PlainQuestions, QueryAnswer
 from mesh_fl.agents.threat.agent import ThreatAnswer, ThreatIntelligence
 from mesh_fl.agents.threat.kinds import read_kinds
 from mesh_fl.agents.threat.references import NAMES
@@ -44,6 +47,9 @@ def settings(name: str, agent: str) -> dict[str, dict[str, dict[str, object]]]:
     [
         ("threat", ThreatIntelligence(), ThreatAnswer),
         ("compliance", SecurityCompliance(), ComplianceAnswer),
+        ("market", MarketIntelligence(), MarketAnswer),
+        ("collaboration", CollaborationMatching(), CollaborationAnswer),
+        ("query", PlainQuestions(), QueryAnswer),
     ],
 )
 def test_every_field_that_is_asked_for_or_answered_is_named(name, agent, answer) -> None:
@@ -59,7 +65,13 @@ def test_every_reference_file_of_threats_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "agent", "table"),
-    [("threat", ThreatIntelligence(), "events"), ("compliance", SecurityCompliance(), "evidence")],
+    [
+        ("threat", ThreatIntelligence(), "events"),
+        ("compliance", SecurityCompliance(), "evidence"),
+        ("market", MarketIntelligence(), "agreements"),
+        ("collaboration", CollaborationMatching(), "technicians"),
+        ("query", PlainQuestions(), "questions"),
+    ],
 )
 def test_settings_map_fields_that_exist(name, agent, table) -> None:
     shown = settings(name, name)
@@ -105,7 +117,10 @@ def test_the_program_on_texts_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "all-MiniLM-L6-v2, int8 ONNX True\n"
 
 
-@pytest.mark.parametrize("name", ["text", "threat", "compliance"])
+@pytest.mark.parametrize(
+    "name",
+    ["text", "threat", "compliance", "market", "collaboration", "query", "introductions"],
+)
 def test_links_lead_somewhere(name: str) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", guide(name))
     assert targets
