@@ -191,6 +191,8 @@ def _ended_after(cursor: "duckdb.DuckDBPyConnection", limit_s: float) -> Iterato
         yield
     finally:
         timer.cancel()
+        # Else a timer that has just run out would interrupt whatever comes next.
+        timer.join()
 
 
 def _arrow(declared: Field, values: NDArray[np.generic]) -> "pa.Array":
