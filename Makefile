@@ -23,7 +23,7 @@ audit: .venv/.ready-for-tests
 test: export PYTHONDONTWRITEBYTECODE = # each process would compile the sources anew
 test: .venv/.ready-for-tests lint
 	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist worksteal --ignore tests/end_to_end
-	$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/end_to_end
+	$(BIN)/python -m pytest -q -m "not slow" tests/end_to_end
 
 test-slow: .venv/.ready-for-tests
 	@$(PIP) --editable '.[ray]'

@@ -30,10 +30,7 @@ Forge = Callable[[Asking, str, Ask], Ask]
 
 def honest() -> None:
     """Change nothing but how long an honest program waits."""
-    from mesh_fl.client import supernode
-
     short_heartbeats()
-    supernode._LONGEST_PAUSE_S = 0.3
 
 
 def villain(attack: Callable[[], None]) -> Callable[[], None]:

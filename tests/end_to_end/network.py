@@ -274,10 +274,11 @@ def refusal(process: Process, timeout_s: float = 40) -> str:
 
 
 def short_heartbeats(seconds: float = 2) -> None:
-    """Let server and client of this process notice a dead client sooner than in 20 s."""
+    """Let the server soon notice that a client died, and a client that the server is back."""
     from flwr.superlink.servicer.fleet import fleet_handlers
 
     from mesh_fl.client import run, supernode
 
     fleet_handlers.HEARTBEAT_MIN_INTERVAL = 0.1
+    supernode._LONGEST_PAUSE_S = 0.3
     run.serve_node = functools.partial(supernode.serve_node, heartbeat_s=seconds)

@@ -27,7 +27,7 @@ from mesh_fl.server import gate
 from mesh_fl.store import Folder
 
 # So little is spent that the same members can be in all of these trainings.
-TERMS = Terms(rounds=3, measures=0, spares=9, epsilon=0.01, timeout_s=4, quorum=4)
+TERMS = Terms(rounds=3, measures=0, spares=9, epsilon=0.01, timeout_s=8, quorum=4)
 VILLAIN = "msp-3"
 
 
