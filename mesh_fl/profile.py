@@ -21,8 +21,6 @@ from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.signing import public_bytes, sign, verifies
 
 FILE = "profile.toml"
-CARDS = "introductions/cards"
-"""Folder of a home with the private keys of its own cards: HANDLE.json each."""
 
 LARGEST_CARD_BYTES = 64 << 10
 LARGEST_DIRECTORY_BYTES = 8 << 20
@@ -246,14 +244,6 @@ def read_profile(path: Path) -> OwnProfile:
         If it is missing, or with one line for each mistake.
     """
     return load_toml(path, OwnProfile, hint="mesh-client profile init HOME")
-
-
-def own_handles(path: Path) -> frozenset[str]:
-    """Return the handles of the cards that were made from a profile.toml, by its path."""
-    folder = path.parent / CARDS
-    return (
-        frozenset(file.stem for file in folder.glob("*.json")) if folder.is_dir() else frozenset()
-    )
 
 
 def read_cards(path: Path) -> tuple[SignedProfile, ...]:

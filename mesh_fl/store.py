@@ -129,10 +129,12 @@ class FileJournal:
 
 def write_durably(path: Path, blob: bytes) -> None:
     """Replace a file by new content, atomically and durably, with mode 0600."""
-    draft = path.with_name(f".{path.name}.draft")
     with _readable_errors(path):
+        draft = path.with_name(f".{path.name}.draft")
         try:
-            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # A draft that lies there may be open to others, or a link to some other file.
+            draft.unlink(missing_ok=True)
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 _write_all(file, blob, 0)
                 os.fsync(file)
@@ -215,3 +217,5 @@ def _readable_errors(path: Path) -> Iterator[None]:
             errno.EROFS: "choose a home on a disk that can be written",
         }.get(error.errno or 0, "check the disk and the path")
         raise ConfigError(f"cannot write {path}: {error.strerror}: {remedy}") from error
+    except ValueError as error:  # such as a path without a name, or with a NUL in it
+        raise ConfigError(f"cannot write {str(path)!a}: {error}: choose another path") from error

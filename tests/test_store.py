@@ -75,6 +75,28 @@ class TestFolder:
         assert [file.name for file in folder._file("a").parent.iterdir()] == ["a"]
 
 
+class TestDraft:
+    def test_a_link_in_its_place_is_not_followed(self, tmp_path: Path) -> None:
+        victim = tmp_path / "victim"
+        victim.write_bytes(b"precious")
+        (tmp_path / ".a.draft").symlink_to(victim)
+        write_durably(tmp_path / "a", b"new")
+        assert victim.read_bytes() == b"precious"
+        assert (tmp_path / "a").read_bytes() == b"new"
+        assert not (tmp_path / "a").is_symlink()
+
+    def test_one_that_is_open_to_others_is_not_used(self, tmp_path: Path) -> None:
+        (tmp_path / ".a.draft").write_bytes(b"")
+        (tmp_path / ".a.draft").chmod(0o666)
+        write_durably(tmp_path / "a", b"secret")
+        assert mode(tmp_path / "a") == 0o600
+
+    @pytest.mark.parametrize("name", ["", ".", "/", "a\0b"])
+    def test_what_is_no_name_of_a_file_is_told(self, name: str) -> None:
+        with pytest.raises(ConfigError, match="cannot write"):
+            write_durably(Path(name), b"x")
+
+
 def full(room_bytes: int) -> Callable[[int, bytes], int]:
     write, left = os.write, room_bytes
 

@@ -23,6 +23,9 @@ EMPTY = 32
 LEVEL = 0.9
 """Probability of a band."""
 
+WELL_ABOVE = 3.0
+"""Bands that a sum must be away from 0 before anything is told of its parts."""
+
 REACH = float(stdtrit(EMPTY, (1 + LEVEL) / 2))
 """Half of a band, in standard deviations as they are read off the empty cells (Student 1908)."""
 
@@ -90,13 +93,22 @@ class Histogram:
     def records(self) -> Band:
         """How many records fell into any cell."""
         found = float(self.counts.sum())
-        reach = REACH * self.noise_sd * math.sqrt(len(self.counts))
+        reach = self._reach
         return Band(max(0.0, found), max(0.0, found - reach), max(0.0, found + reach))
+
+    @property
+    def _reach(self) -> float:
+        """Half of the band of the sum of all cells."""
+        return REACH * self.noise_sd * math.sqrt(len(self.counts))
 
     @cached_property
     def is_seen(self) -> bool:
-        """Whether the noise lets anything be seen: the records stand out of it."""
-        return self.records.low > 0
+        """Whether the noise lets anything be seen: the records stand well out of it.
+
+        Bands of shares hold for a sum that is large beside its noise; just above it they are too
+        narrow.
+        """
+        return self.records.value > 0 and self.records.value >= WELL_ABOVE * self._reach
 
     @cached_property
     def shares(self) -> Vector:

@@ -10,17 +10,18 @@ from mesh_fl.client.profile_cli import AsJson, HomeArgument, Output
 from mesh_fl.errors import ConfigError
 from mesh_fl.introductions.desk import DAYS, Desk, Incoming
 from mesh_fl.introductions.outcomes import FILE as OUTCOMES
-from mesh_fl.introductions.records import Asked
+from mesh_fl.introductions.records import Asked, Introduction
 from mesh_fl.introductions.reply import Reply, SealedReply
 from mesh_fl.introductions.request import SealedRequest
+from mesh_fl.introductions.results import new_file, write_result
 from mesh_fl.privacy.signing import public_bytes
 from mesh_fl.profile import FILE, SignedProfile, read_cards, read_profile, today_utc
-from mesh_fl.store import write_durably
 from mesh_fl.terminal import ERROR, printable, show_json, show_table
 
 introductions_app = typer.Typer(no_args_is_help=True, help="Find partners by sealed requests.")
 
 SHORTEST_HANDLE = 8
+STRANGER = "NOT A MEMBER THAT WE KNOW"
 _SAID = {None: "open", True: "yes", False: "no"}
 
 RequestArgument = Annotated[Path, typer.Argument(help="The request's file.")]
@@ -46,7 +47,7 @@ def introductions_ask(
     Example: mesh-client introductions ask ~/mesh 91c01cdd --directory directory.json
     --requirements "Azure, at night" --message "A client of ours needs ..." -o request.json
     """
-    card = _card(directory, handle)
+    file, card = new_file(output), _card(directory, handle)
     sealed = _desk(home).ask(
         card,
         contact=_contact(home, contact),
@@ -54,11 +55,11 @@ def introductions_ask(
         message=message,
         days=days,
     )
-    write_durably(output, sealed.dumps())
+    write_result(file, sealed.dumps())
     if as_json:
-        show_json({"introduction": sealed.digest, "handle": sealed.handle, "file": str(output)})
+        show_json({"introduction": sealed.digest, "handle": sealed.handle, "file": str(file)})
         return
-    typer.echo(f"wrote {output}: request {sealed.digest[:16]} to card {sealed.handle}")
+    _say(f"wrote {file}: request {sealed.digest[:16]} to card {sealed.handle}")
 
 
 @introductions_app.command("read")
@@ -100,10 +101,12 @@ def introductions_accept(
 
     Example: mesh-client introductions accept ~/mesh request.json -o reply.json
     """
-    sealed = SealedRequest.read(request)
-    told = _contact(home, contact)
-    reply = _desk(home).accept(sealed, told, message, unknown=unknown)
-    _write_reply(sealed, reply, output, True, as_json)
+    file, sealed = new_file(output), SealedRequest.read(request)
+    desk, told = _desk(home), _contact(home, contact)
+    stands = desk.has_answered(sealed)
+    reply = desk.accept(sealed, told, message, unknown=unknown)
+    write_result(file, reply.dumps())
+    _show_reply(sealed, file, accepted=True, stands=stands, as_json=as_json)
 
 
 @introductions_app.command("decline")
@@ -114,8 +117,10 @@ def introductions_decline(
 
     Example: mesh-client introductions decline ~/mesh request.json -o reply.json
     """
-    sealed = SealedRequest.read(request)
-    _write_reply(sealed, _desk(home).decline(sealed), output, False, as_json)
+    file, sealed, desk = new_file(output), SealedRequest.read(request), _desk(home)
+    stands = desk.has_answered(sealed)
+    write_result(file, desk.decline(sealed).dumps())
+    _show_reply(sealed, file, accepted=False, stands=stands, as_json=as_json)
 
 
 @introductions_app.command("open")
@@ -157,7 +162,10 @@ def introductions_list(home: HomeArgument, as_json: AsJson = False) -> None:
         show_json([one._asdict() for one in known])
         return
     rows = [
-        [one.introduction[:16], one.side, one.partner, one.handle, one.expires, _SAID[one.accepted]]
+        [
+            *(one.introduction[:16], one.side, _partner(one)),
+            *(one.handle, one.expires, _SAID[one.accepted]),
+        ]
         for one in known
     ]
     columns = ["introduction", "side", "with", "handle", "last day", "accepted"]
@@ -199,9 +207,13 @@ def _card(directory: Path, handle: str) -> SignedProfile:
     )
 
 
+def _partner(one: Introduction) -> str | None:
+    return f"{one.partner} ({STRANGER})" if one.signed_by_member is False else one.partner
+
+
 def _show_incoming(incoming: Incoming) -> None:
     request = incoming.request
-    signed = "signed by that member" if incoming.known else "NOT A MEMBER THAT WE KNOW"
+    signed = "signed by that member" if incoming.known else STRANGER
     rows = [
         ["from", f"{request.name} ({signed})"],
         ["contact", request.contact],
@@ -220,7 +232,7 @@ def _show_outcome(asked: Asked, reply: Reply, known: bool) -> None:
     if not reply.accepted:
         typer.echo(f"request {asked.digest[:16]} to card {reply.handle}: declined")
         return
-    signed = "signed by that member" if known else "NOT A MEMBER THAT WE KNOW"
+    signed = "signed by that member" if known else STRANGER
     rows = [
         ["accepted by", f"{reply.name} ({signed})"],
         ["contact", reply.contact],
@@ -232,16 +244,24 @@ def _show_outcome(asked: Asked, reply: Reply, known: bool) -> None:
         _warn(f"nobody on our roster is called {reply.name}: anybody may be behind this card")
 
 
-def _write_reply(
-    sealed: SealedRequest, reply: SealedReply, output: Path, accepted: bool, as_json: bool
+def _show_reply(
+    sealed: SealedRequest, file: Path, *, accepted: bool, stands: bool, as_json: bool
 ) -> None:
-    write_durably(output, reply.dumps())
     if as_json:
-        facts = {"introduction": sealed.digest, "accepted": accepted, "file": str(output)}
-        show_json(facts)
+        facts = {"introduction": sealed.digest, "accepted": accepted, "answer_stood": stands}
+        show_json({**facts, "file": str(file)})
         return
     said = "accepts: it tells our name and contact" if accepted else "declines, and tells nothing"
-    typer.echo(f"wrote {output}, which {said}; kept for our own agents in {OUTCOMES}")
+    _say(f"wrote {file}, which {said}; kept for our own agents in {OUTCOMES}")
+    if stands:
+        _warn(
+            "we had answered this request, and that answer stands: the file says what we said then"
+            + (", with the contact and message of then" if accepted else "")
+        )
+
+
+def _say(text: str) -> None:
+    typer.echo(printable(text))
 
 
 def _warn(text: str) -> None:

@@ -7,7 +7,9 @@ import typer
 
 from mesh_fl.client.home import Home
 from mesh_fl.errors import ConfigError
-from mesh_fl.introductions.cards import OwnCards, traces
+from mesh_fl.introductions.cards import OwnCards
+from mesh_fl.introductions.results import new_file, write_result
+from mesh_fl.introductions.traces import traces
 from mesh_fl.profile import FILE, OwnProfile, Profile, read_profile, today_utc
 from mesh_fl.store import write_durably
 from mesh_fl.terminal import printable, show_json, show_table
@@ -57,6 +59,7 @@ def profile_card(
 
     Example: mesh-client profile card ~/mesh -o card.profile.json --hidden
     """
+    file = new_file(output)
     ours, profile = Home(home), read_profile(home / FILE)
     if hidden and not yes:
         _check_text(profile, ours.settings.name)
@@ -64,8 +67,8 @@ def profile_card(
     made = OwnCards(home).issue(
         profile, name, ours.signing, days=days, fresh=fresh, today=today_utc()
     )
-    write_durably(output, made.dumps())
-    _show_card(made.profile, output, as_json)
+    write_result(file, made.dumps())
+    _show_card(made.profile, file, as_json)
 
 
 @profile_app.command("list")
@@ -108,7 +111,7 @@ def show_profiles(title: str, profiles: list[Profile]) -> None:
 
 
 def _check_text(profile: OwnProfile, name: str) -> None:
-    if found := traces(profile, (name, profile.contact)):
+    if found := traces(profile, name, profile.contact):
         raise ConfigError(
             f"expected a profile that does not name us, found {', '.join(map(repr, found))} in "
             f"{FILE}: reword it, or say --yes if it gives nothing away"

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mesh_fl.entry import parsed
 from mesh_fl.errors import ConfigError, ProtocolError
+from mesh_fl.introductions.ours import CARDS, GONE, handles_in
 from mesh_fl.privacy.signing import public_bytes
-from mesh_fl.profile import CARDS, Key, Offering, Profile, SignedProfile, handle_of
+from mesh_fl.profile import Key, Offering, Profile, SignedProfile, handle_of
 from mesh_fl.store import Folder, make_home
 
 LONGEST_DAYS = 366
@@ -150,8 +151,8 @@ class OwnCards:
         return tuple(_read(path) for path in sorted(self._path.glob("*.json")))
 
     def has(self, handle: str) -> bool:
-        """Tell whether a card is ours."""
-        return any(card.card.profile.handle == handle for card in self.all())
+        """Tell whether a card is ours, or was before we withdrew it."""
+        return handle in handles_in(self._path)
 
     def find(self, handle: str) -> OwnCard:
         """Return a card of ours.
@@ -165,8 +166,8 @@ class OwnCards:
             if card.card.profile.handle == handle:
                 return card
         raise ConfigError(
-            f"expected the handle of a card of ours, found {handle}: it is for another member, or "
-            "we withdrew that card"
+            f"expected the handle of a card of ours, found {handle!a:.80}: it is for another "
+            "member, or we withdrew that card"
         )
 
     def withdraw(self, handle: str) -> None:
@@ -178,20 +179,16 @@ class OwnCards:
             If no card of ours has this handle.
         """
         self.find(handle)
-        del Folder(self._path)[f"{handle}.json"]
+        cards = Folder(self._path)
+        # Others go on showing the card for a while, and we should know that it was ours.
+        cards[f"{handle}{GONE}"] = b""
+        del cards[f"{handle}.json"]
 
     def _newest(self, *, hidden: bool) -> OwnCard | None:
         kind = [card for card in self.all() if card.card.profile.hidden == hidden]
         return max(
             kind, key=lambda one: (one.card.profile.issued, one.card.profile.serial), default=None
         )
-
-
-def traces(offering: Offering, words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of some words, such as our name, the text of a profile holds."""
-    text = f" {offering.offered.casefold()} "
-    found = (word for word in words if word and word.casefold() in text)
-    return tuple(dict.fromkeys(found))
 
 
 def _profile(

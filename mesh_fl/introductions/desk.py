@@ -150,6 +150,10 @@ class Desk:
         accepted = None if answered is None else answered.accepted
         return Incoming(sealed.digest, request, known, accepted)
 
+    def has_answered(self, sealed: SealedRequest) -> bool:
+        """Tell whether an answer stands, which another one cannot replace."""
+        return self._records.answered(sealed.digest) is not None
+
     def accept(
         self, sealed: SealedRequest, contact: str, message: str, *, unknown: bool
     ) -> SealedReply:
@@ -215,9 +219,9 @@ class Desk:
         return asked, known
 
     def introductions(self) -> tuple[Introduction, ...]:
-        """Return what we asked, then what we answered."""
-        asked = (record.summary for record in self._records.all(Asked))
-        return (*asked, *(record.summary for record in self._records.all(Answered)))
+        """Return what we asked, then what we answered, with names held against the roster."""
+        asked = (record.summary(self._keys) for record in self._records.all(Asked))
+        return (*asked, *(record.summary(self._keys) for record in self._records.all(Answered)))
 
     def _check_card(self, card: SignedProfile, days: int) -> None:
         profile = card.profile

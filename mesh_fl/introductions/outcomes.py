@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from mesh_fl.store import FileJournal
+from mesh_fl.errors import ConfigError
+from mesh_fl.store import FileJournal, write_durably
 
 FILE = "introductions.jsonl"
 
@@ -43,12 +44,25 @@ class Outcomes:
     """
 
     def __init__(self, home: Path) -> None:
-        self._journal = FileJournal(home / FILE)
+        self._path = home / FILE
+        self._journal = FileJournal(self._path)
 
     def append(self, outcome: Outcome) -> None:
         """Add an outcome, unless it is there."""
+        self._finish_last_line()
         if outcome.id not in self._ids():
             self._journal.append(outcome.model_dump_json().encode())
+
+    def _finish_last_line(self) -> None:
+        """Keep a last line that an editor left without its end; only half a line is dropped."""
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ConfigError(f"cannot read {self._path}: {error.strerror}") from None
+        if _id(text[text.rfind(b"\n") + 1 :]) is not None:
+            write_durably(self._path, text + b"\n")
 
     def _ids(self) -> set[object]:
         return {_id(line) for line in self._journal.read().splitlines()}

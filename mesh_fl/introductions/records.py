@@ -1,5 +1,6 @@
 """What a home remembers of each introduction."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -7,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from mesh_fl.entry import parsed
-from mesh_fl.errors import ConfigError, ProtocolError
+from mesh_fl.errors import ConfigError, MeshError, ProtocolError
 from mesh_fl.introductions.reply import Reply, SealedReply
 from mesh_fl.introductions.request import Request
 from mesh_fl.profile import Key, SignedProfile
@@ -15,7 +16,22 @@ from mesh_fl.store import Folder
 
 
 class Introduction(NamedTuple):
-    """One line of a list; `partner` is None while it is hidden, `accepted` while it is open."""
+    """One line of a list.
+
+    Parameters
+    ----------
+    introduction, side : str
+        Its id, and whether we asked or answered.
+    partner : str or None
+        None while it is hidden.
+    handle, expires : str
+        The card that was asked, and the request's last day.
+    accepted : bool or None
+        None while it is open.
+    signed_by_member : bool or None
+        Whether the partner's name is signed by the key that our roster has for it; None while it
+        is hidden.
+    """
 
     introduction: str
     side: str
@@ -23,6 +39,7 @@ class Introduction(NamedTuple):
     handle: str
     expires: str
     accepted: bool | None
+    signed_by_member: bool | None
 
 
 class Asked(BaseModel):
@@ -63,14 +80,28 @@ class Asked(BaseModel):
         """Whether the reply accepted."""
         return self.reply is not None and self.reply.accepted
 
-    @property
-    def summary(self) -> Introduction:
-        """It in a line."""
+    def summary(self, keys: Mapping[str, bytes]) -> Introduction:
+        """Return it in a line; `keys` are those on the roster, by name."""
         request, reply = self.request, self.reply
         partner = self.card.profile.name or (reply.name if reply else None)
-        accepted = reply.accepted if reply else None
-        day = str(request.expires)
-        return Introduction(self.digest, "asked", partner, request.handle, day, accepted)
+        return Introduction(
+            introduction=self.digest,
+            side="asked",
+            partner=partner,
+            handle=request.handle,
+            expires=str(request.expires),
+            accepted=reply.accepted if reply else None,
+            signed_by_member=None if partner is None else self._is_signed(keys),
+        )
+
+    def _is_signed(self, keys: Mapping[str, bytes]) -> bool:
+        try:
+            if self.reply is not None and self.reply.name is not None:
+                return self.reply.comes_from_a_member(keys)
+            self.card.verify_name(keys)
+        except MeshError:
+            return False
+        return True
 
     def with_reply(self, reply: Reply) -> "Asked":
         """Return it with its reply.
@@ -110,12 +141,22 @@ class Answered(BaseModel):
     accepted: bool
     reply: SealedReply
 
-    @property
-    def summary(self) -> Introduction:
-        """It in a line."""
-        request, day = self.request, str(self.request.expires)
-        said = self.accepted
-        return Introduction(self.digest, "answered", request.name, request.handle, day, said)
+    def summary(self, keys: Mapping[str, bytes]) -> Introduction:
+        """Return it in a line; `keys` are those on the roster, by name."""
+        request = self.request
+        try:
+            known = request.comes_from_a_member(keys)
+        except ProtocolError:
+            known = False
+        return Introduction(
+            introduction=self.digest,
+            side="answered",
+            partner=request.name,
+            handle=request.handle,
+            expires=str(request.expires),
+            accepted=self.accepted,
+            signed_by_member=known,
+        )
 
 
 Kept = TypeVar("Kept", Asked, Answered)

@@ -41,8 +41,9 @@ class SealedRequest(Envelope):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it, hexadecimal: the introduction's id."""
-        return digest_of("sealed introduction request", self.model_dump())
+        """SHA-256 of the handle and the sealed bytes, hexadecimal: the introduction's id."""
+        told = {"kind": self.kind, "handle": self.handle, "sealed": self.sealed_bytes.hex()}
+        return digest_of("sealed introduction request", told)
 
 
 class Request(BaseModel):

@@ -9,12 +9,12 @@ import binascii
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mesh_fl.entry import parsed
 from mesh_fl.errors import ConfigError, EncryptionError, ProtocolError
@@ -23,6 +23,21 @@ LARGEST_BYTES = 64 << 10
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _LENGTH = struct.Struct(">I")
+
+
+def _spelt_once(text: str) -> str:
+    """Refuse all but one of the spellings that base64 has for the same bytes."""
+    try:
+        sole = base64.b64encode(base64.b64decode(text, validate=True)).decode()
+    except (ValueError, binascii.Error):
+        sole = ""
+    # The last character of base64 may hold bits that belong to no byte (RFC 4648, section 3.5).
+    if not text or text != sole:
+        raise ValueError("expected sealed bytes in canonical base64, found other text")
+    return text
+
+
+Base64 = Annotated[str, Field(max_length=LARGEST_BYTES), AfterValidator(_spelt_once)]
 
 
 class Envelope(BaseModel):
@@ -41,7 +56,7 @@ class Envelope(BaseModel):
     what: ClassVar[str] = "an envelope"
 
     kind: str
-    sealed: str = Field(max_length=LARGEST_BYTES)
+    sealed: Base64
 
     @classmethod
     def loads(cls, blob: bytes) -> Self:
@@ -85,17 +100,8 @@ class Envelope(BaseModel):
 
     @property
     def sealed_bytes(self) -> bytes:
-        """What `seal` returned.
-
-        Raises
-        ------
-        EncryptionError
-            If it is no base64.
-        """
-        try:
-            return base64.b64decode(self.sealed, validate=True)
-        except (ValueError, binascii.Error):
-            raise EncryptionError("expected sealed bytes in base64, found other text") from None
+        """What `seal` returned, before it was put into base64."""
+        return base64.b64decode(self.sealed, validate=True)
 
 
 def seal(plain: bytes, recipient: str, context: str, sizes: Sequence[int]) -> str:

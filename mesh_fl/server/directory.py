@@ -47,6 +47,9 @@ class Directory:
     def add(self, cards: Sequence[SignedProfile]) -> tuple[SignedProfile, ...]:
         """Add cards, or put newer ones in the place of older ones; expired ones are dropped.
 
+        A handle has one card, and so has a name, under whatever handles: who is named once cannot
+        fill the directory.
+
         Raises
         ------
         ConfigError
@@ -56,7 +59,10 @@ class Directory:
         with self._alone():
             found = {card.profile.handle: card for card in self.cards()}
             for card in cards:
-                self._check(card, found.get(card.profile.handle))
+                namesakes = _namesakes(card, found.values())
+                self._check(card, found.get(card.profile.handle), namesakes)
+                for one in namesakes:
+                    del found[one.profile.handle]
                 found[card.profile.handle] = card
             return self._keep(found.values())
 
@@ -78,7 +84,9 @@ class Directory:
                 )
             return self._keep(rest)
 
-    def _check(self, card: SignedProfile, old: SignedProfile | None) -> None:
+    def _check(
+        self, card: SignedProfile, old: SignedProfile | None, namesakes: Sequence[SignedProfile]
+    ) -> None:
         profile = card.profile
         if profile.is_expired(self._today):
             raise ConfigError(
@@ -89,6 +97,12 @@ class Directory:
             raise ConfigError(
                 f"card {profile.handle}: expected a serial above {old.profile.serial}, which is "
                 f"there, found {profile.serial}: ask for the newest one"
+            )
+        newest = max((one.profile.issued for one in namesakes), default=profile.issued)
+        if newest > profile.issued:
+            raise ConfigError(
+                f"card {profile.handle}: expected {profile.name}'s newest card, found one of "
+                f"{profile.issued} while one of {newest} is there: ask for the newest one"
             )
         if not profile.hidden:
             roster = Members(self._home).roster()
@@ -111,3 +125,13 @@ class Directory:
         if not self._home.is_dir():
             raise ConfigError(f"{self._home} is no folder: make one by `mesh-server init`")
         return FileLock(self._home / ".directory.lock")
+
+
+def _namesakes(card: SignedProfile, others: Iterable[SignedProfile]) -> list[SignedProfile]:
+    """Return the cards under the same name and another handle."""
+    name, handle = card.profile.name, card.profile.handle
+    return [
+        one
+        for one in others
+        if name is not None and one.profile.name == name and one.profile.handle != handle
+    ]

@@ -11,11 +11,11 @@ from mesh_fl.client.data import read_records
 from mesh_fl.errors import ConfigError, MeshError, ProtocolError
 from mesh_fl.introductions.cards import OwnCards
 from mesh_fl.introductions.desk import FOLDER
+from mesh_fl.introductions.ours import CARDS
 from mesh_fl.introductions.outcomes import FILE, Outcome, Outcomes
 from mesh_fl.introductions.records import Asked, Records
 from mesh_fl.introductions.reply import Reply, SealedReply, seal_reply
 from mesh_fl.introductions.request import SealedRequest
-from mesh_fl.profile import CARDS
 from mesh_fl.schema import Field
 
 
@@ -90,6 +90,17 @@ class TestTheWholeWay:
         assert (mine[second.digest].partner, mine[second.digest].accepted) == (None, None)
         (theirs,) = village.desk("best").introductions()
         assert theirs[:3] == (first.digest, "answered", "acme")
+
+    def test_a_list_marks_whom_no_roster_knows(self, village: Village) -> None:
+        sealed = village.ask("acme", village.card("best"))
+        (waiting,) = village.desk("acme").introductions()
+        assert waiting.signed_by_member is None
+        village.desk("acme").open(accept(village, sealed))
+        for strangers in ((), ("acme",), ("best",)):
+            (mine,) = village.desk("acme", strangers=strangers).introductions()
+            (theirs,) = village.desk("best", strangers=strangers).introductions()
+            assert mine.signed_by_member is ("best" not in strangers)
+            assert theirs.signed_by_member is ("acme" not in strangers)
 
     def test_whole_files_of_a_relay_name_neither_side(self, village: Village) -> None:
         card = village.card("best")
@@ -271,6 +282,30 @@ class TestFiles:
         for _ in range(2):
             Outcomes(tmp_path).append(outcome)
         assert (tmp_path / FILE).read_text().count("1" * 64) == 1
+
+    def test_a_last_line_without_its_end_is_kept_if_it_is_whole(self, tmp_path) -> None:
+        first, second, third = (
+            Outcome(id=digit * 64, requirements="", offered="", accepted=True) for digit in "123"
+        )
+        Outcomes(tmp_path).append(first)
+        Outcomes(tmp_path).append(second)
+        path = tmp_path / FILE
+        path.write_text(path.read_text().rstrip("\n"))
+        Outcomes(tmp_path).append(third)
+        Outcomes(tmp_path).append(second)
+        ids = [json.loads(line)["id"][0] for line in path.read_text().splitlines()]
+        assert ids == ["1", "2", "3"]
+
+    def test_half_a_last_line_is_dropped(self, tmp_path) -> None:
+        outcome = Outcome(id="1" * 64, requirements="", offered="", accepted=True)
+        Outcomes(tmp_path).append(outcome)
+        path = tmp_path / FILE
+        whole = path.read_bytes()
+        path.write_bytes(whole + whole[:40])
+        Outcomes(tmp_path).append(outcome)
+        Outcomes(tmp_path).append(outcome.model_copy(update={"id": "2" * 64}))
+        assert path.read_bytes().count(b"\n") == 2
+        assert path.read_bytes().startswith(whole)
 
 
 def test_a_relay_that_mixes_files_up_learns_and_changes_nothing(village: Village) -> None:

@@ -75,6 +75,20 @@ def test_a_name_is_held_against_the_roster(village: Village, home: Path) -> None
     assert Directory(home, TODAY).cards() == (good,)
 
 
+def test_a_name_has_one_card(village: Village, home: Path) -> None:
+    directory, later = Directory(home, TODAY), TODAY + timedelta(days=1)
+    hidden = [village.card("acme", fresh=True) for _ in range(2)]
+    other = village.card("best", hidden=False)
+    old = village.card("acme", hidden=False, fresh=True)
+    new = village.card("acme", hidden=False, fresh=True, today=later)
+    directory.add([*hidden, other, old])
+    assert set(directory.add([new])) == {*hidden, other, new}
+    with pytest.raises(ConfigError, match="acme's newest card"):
+        directory.add([old])
+    again = village.card("acme", hidden=False, fresh=True, today=later)
+    assert set(directory.add([again])) == {*hidden, other, again}
+
+
 def test_hidden_cards_need_no_roster(village: Village, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     assert len(Directory(tmp_path / "bare", TODAY).add([village.card("acme")])) == 1

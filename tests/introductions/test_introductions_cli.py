@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from mesh_fl.client.cli import app
 from mesh_fl.errors import ConfigError, MeshError, ProtocolError
-from mesh_fl.profile import own_handles
+from mesh_fl.introductions.ours import own_handles
+from mesh_fl.introductions.results import new_file
 from mesh_fl.server.cli import app as server_app
 
 NAMES = ("acme", "best", "core")
@@ -100,7 +101,12 @@ class TestProfile:
         (told,) = json.loads(run("profile", "list", folder / "best", "--json"))
         assert told["handle"] == handle
         assert "directory remove" in run("profile", "withdraw", folder / "best", handle)
-        assert own_handles(folder / "best" / "profile.toml") == frozenset()
+        assert json.loads(run("profile", "list", folder / "best", "--json")) == []
+
+    def test_a_handle_cannot_move_the_cursor(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match="handle of a card of ours") as caught:
+            run("profile", "withdraw", folder / "best", HOSTILE + "../../x")
+        assert str(caught.value).isprintable()
 
 
 class TestIntroductions:
@@ -171,12 +177,77 @@ class TestIntroductions:
         with pytest.raises(ConfigError, match="no such member"):
             ask()
 
+    def test_a_list_marks_whom_no_roster_knows(self, folder, ask) -> None:
+        request, reply = ask(), folder / "reply.json"
+        run("introductions", "accept", folder / "best", request, "-o", reply)
+        run("introductions", "open", folder / "acme", reply)
+        assert "NOT A MEMBER" not in run("introductions", "list", folder / "acme")
+        strangers(folder, "acme", "best")
+        (told,) = json.loads(run("introductions", "list", folder / "acme", "--json"))
+        assert (told["partner"], told["signed_by_member"]) == ("best", False)
+
+    def test_a_second_answer_is_told_to_be_the_first(self, folder, ask) -> None:
+        request, words = ask(), ("introductions", "accept", folder / "best")
+        first, second, third = (folder / f"{number}.json" for number in range(3))
+        assert "stands" not in run(*words, request, "-o", first)
+        said = run(*words, request, "-o", second, "--contact", "new@best.example")
+        assert "that answer stands" in said
+        assert first.read_bytes() == second.read_bytes()
+        assert json.loads(run(*words, request, "-o", third, "--json"))["answer_stood"] is True
+
     @pytest.mark.parametrize("command", ["read", "accept", "decline", "open"])
     def test_files_of_the_wrong_kind_are_refused(self, folder: Path, command: str) -> None:
         output = ["-o", folder / "out.json"] if command in ("accept", "decline") else []
         for file in ("directory.json", "best.json", "none.json", "acme/signing.key"):
             with pytest.raises(MeshError, match=file):
                 run("introductions", command, folder / "best", folder / file, *output)
+
+
+class TestResults:
+    """Where a file is written, nothing was."""
+
+    @pytest.mark.parametrize(
+        "place", ["", ".", "/", "acme", "none/x", "a" * 300, "/dev/full", "best.json"]
+    )
+    def test_what_is_no_new_file_is_refused_before_anything_changes(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        monkeypatch.chdir(folder)
+        card = (folder / "best.json").read_bytes()
+        to = (handle_of(folder, "best"), "--directory", "directory.json", "-o", place)
+        for words in (("introductions", "ask", "acme", *to), ("profile", "card", "acme", *to[3:])):
+            with pytest.raises(ConfigError, match=r"cannot write|new file"):
+                run(*words)
+        assert json.loads(run("introductions", "list", "acme", "--json")) == []
+        assert json.loads(run("profile", "list", "acme", "--json")) == []
+        assert (folder / "best.json").read_bytes() == card
+
+    def test_a_nul_is_told(self) -> None:
+        with pytest.raises(ConfigError, match=r"a\\x00b"):
+            new_file(Path("a\0b"))
+
+    def test_no_file_of_a_home_is_overwritten(self, folder: Path, ask) -> None:
+        request, best = ask(), folder / "best"
+        for file in [path for path in best.rglob("*") if path.is_file()]:
+            before = file.read_bytes()
+            with pytest.raises(ConfigError, match="nothing is overwritten"):
+                run("introductions", "accept", best, request, "-o", file)
+            assert file.read_bytes() == before
+        assert json.loads(run("introductions", "list", best, "--json")) == []
+
+    def test_a_request_is_not_overwritten_by_its_reply(self, folder: Path, ask) -> None:
+        request = ask()
+        before = request.read_bytes()
+        with pytest.raises(ConfigError, match="nothing is overwritten"):
+            run("introductions", "decline", folder / "best", request, "-o", request)
+        assert request.read_bytes() == before
+
+    def test_a_link_to_nothing_is_not_followed(self, folder: Path, ask) -> None:
+        request, link = ask(), folder / "link.json"
+        link.symlink_to(folder / "elsewhere.json")
+        with pytest.raises(ConfigError, match="nothing is overwritten"):
+            run("introductions", "decline", folder / "best", request, "-o", link)
+        assert not (folder / "elsewhere.json").exists()
 
 
 def strangers(folder: Path, home: str, name: str) -> None:

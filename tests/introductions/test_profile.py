@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from village import NAMES, OFFERING, TODAY, Village
 
 from mesh_fl.errors import ConfigError
-from mesh_fl.introductions.cards import OwnCards, traces
+from mesh_fl.introductions.cards import OwnCards
+from mesh_fl.introductions.ours import CARDS, own_handles
+from mesh_fl.introductions.traces import traces
 from mesh_fl.profile import (
-    CARDS,
     Offering,
     Profile,
     SignedProfile,
-    own_handles,
     read_cards,
     read_directory,
     read_profile,
@@ -155,7 +155,7 @@ class TestOwnCards:
     def test_a_withdrawn_card_is_gone(self, village: Village) -> None:
         handle, cards = village.card("acme").profile.handle, OwnCards(village.home("acme"))
         cards.withdraw(handle)
-        assert not cards.has(handle)
+        assert cards.all() == ()
         with pytest.raises(ConfigError, match="withdrew"):
             cards.withdraw(handle)
 
@@ -170,14 +170,54 @@ class TestOwnCards:
         with pytest.raises(ConfigError, match="--days"):
             village.card("acme", days=days)
 
+    def test_a_withdrawn_card_is_known_to_have_been_ours(self, village: Village) -> None:
+        card, cards = village.card("acme"), OwnCards(village.home("acme"))
+        cards.withdraw(card.profile.handle)
+        assert cards.has(card.profile.handle)
+        assert own_handles(village.home("acme") / "profile.toml") == {card.profile.handle}
+        with pytest.raises(ConfigError, match="our own"):
+            village.ask("acme", card)
+
     def test_own_handles_need_no_keys(self, village: Village) -> None:
         toml = village.home("acme") / "profile.toml"
         assert own_handles(toml) == frozenset()
         assert own_handles(toml) | {village.card("acme").profile.handle} == own_handles(toml)
 
     def test_a_profile_that_names_its_author_is_noticed(self) -> None:
-        assert traces(Offering(about="ACME helps"), ("acme", "", "jo@x")) == ("acme",)
-        assert traces(OFFERING, NAMES) == ()
+        assert traces(Offering(about="ACME helps"), "acme", "jo@x") == ("acme",)
+        assert [traces(OFFERING, name, "jo@private.example") for name in NAMES] == [()] * 3
+
+    @pytest.mark.parametrize(
+        ("name", "contact", "text"),
+        [
+            ("acme-it", "", "Acme IT helps you"),
+            ("nordlicht", "", "nord\u200blicht"),
+            ("nordlicht", "", "\uff4e\uff4f\uff52\uff44licht"),
+            ("nordlicht", "", "Nord-Licht"),
+            ("muenster", "jo@m\u00fcnster.example", "MU\u0308NSTER"),
+            ("x-1", "Jo Doe, jo@n.example", "Ask for Jo  Doe"),
+            ("x-1", "Jo Doe, jo@n.example", "jo (at) n.example, or jo@n.example"),
+            ("x-1", "jo@acme-it.example", "see acme-it.example"),
+            ("x-1", "jo@acme-it.example", "we are Acme-IT"),
+            ("x-1", "Jo Doe, +49 170 1234567", "Call 0170/123 45 67"),
+            ("x-1", "Jo Doe, +49 30 12 34 56", "(030) 123456"),
+            ("x-1", "Johanna Doe-Miller", "Mrs. MILLER will see to it"),
+        ],
+    )
+    def test_no_spelling_hides_a_name(self, name: str, contact: str, text: str) -> None:
+        assert traces(Offering(about=text), name, contact)
+        assert traces(Offering(skills=("azure", text)), name, contact)
+
+    @pytest.mark.parametrize("text", ["", "We mend printers.", "Mail and phone support, 24/7"])
+    def test_other_texts_pass(self, text: str) -> None:
+        contact = "Jo Miller, jo@x-1.example, phone +49 30 1234567, support"
+        assert traces(Offering(about=text), "x-1", "Jo Miller, phone +49 30 1234567") == ()
+        assert traces(Offering(about=text), "x-1", contact) == ()
+
+    @given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=40), st.text())
+    def test_a_name_is_found_in_any_text(self, before: str, contact: str) -> None:
+        profile = Offering(about=f"{before} nordlicht")
+        assert "nordlicht" in traces(profile, "nordlicht", contact)
 
 
 class TestFiles:

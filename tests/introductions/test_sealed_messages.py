@@ -1,5 +1,6 @@
 import base64
 import json
+import string
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,35 @@ class TestRequest:
                 flipped = blob[:place] + bytes([blob[place] ^ mask]) + blob[place + 1 :]
                 with pytest.raises(MeshError):
                     open_request(SealedRequest.loads(flipped), own)
+
+    def test_every_bit_of_the_tail_is_refused(self, village: Village) -> None:
+        card = village.card("best")
+        own = OwnCards(village.home("best")).find(card.profile.handle).sealing_key
+        blob = seal_request(request(handle=card.profile.handle), card.profile).dumps()
+        for place in range(len(blob) - 12, len(blob)):
+            for bit in range(8):
+                flipped = blob[:place] + bytes([blob[place] ^ 1 << bit]) + blob[place + 1 :]
+                with pytest.raises(MeshError):
+                    open_request(SealedRequest.loads(flipped), own)
+
+    @pytest.mark.parametrize("size_bytes", range(1, 7))
+    def test_the_same_bytes_are_spelt_in_one_way(self, size_bytes: int) -> None:
+        sole = base64.b64encode(b"\xa5" * size_bytes).decode()
+        assert SealedRequest(handle="a" * 32, sealed=sole).sealed_bytes == b"\xa5" * size_bytes
+        last = len(sole.rstrip("=")) - 1
+        for letter in string.ascii_letters + string.digits + "+/":
+            respelt = sole[:last] + letter + sole[last + 1 :]
+            if respelt != sole and base64.b64decode(respelt) == b"\xa5" * size_bytes:
+                with pytest.raises(ValidationError, match="canonical"):
+                    SealedRequest(handle="a" * 32, sealed=respelt)
+
+    def test_an_introduction_is_named_after_bytes_and_handle(self) -> None:
+        made = [
+            SealedRequest(handle=handle * 32, sealed=base64.b64encode(blob).decode()).digest
+            for handle in "ab"
+            for blob in (b"a", b"b")
+        ]
+        assert len(set(made)) == 4
 
     def test_every_cut_is_refused(self, village: Village) -> None:
         blob = seal_request(request(), village.card("best").profile).dumps()

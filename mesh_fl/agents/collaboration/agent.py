@@ -17,7 +17,7 @@ from mesh_fl.agents._logistic import Posterior, auc, fit_map, one_hot_rows
 from mesh_fl.agents.collaboration.acceptance import chance
 from mesh_fl.agents.collaboration.answer import CollaborationAnswer
 from mesh_fl.agents.collaboration.desk import Desk
-from mesh_fl.agents.collaboration.directory import Directory
+from mesh_fl.agents.collaboration.directory import Directory, Shelf
 from mesh_fl.agents.collaboration.learned import Learned, Step, public_state
 from mesh_fl.agents.collaboration.made_up import made_up
 from mesh_fl.agents.collaboration.quality import figures
@@ -117,7 +117,7 @@ class CollaborationMatching(Agent):
 
     def prepare(self, table: Table) -> Data:
         """Return arrays by record; see `records.Reader.read`."""
-        return Reader(self.vocabulary, self.least_similarity, self.encoder).read(table)
+        return self._reader.read(table)
 
     def init(self) -> State:
         """Return no counts, and the weights of acceptance that people set."""
@@ -208,19 +208,27 @@ class CollaborationMatching(Agent):
         DataError
             If a deal cannot be read, or does not add up.
         """
-        return self._desk(Site()).answer(state, table)
+        return self._desk(Directory()).answer(state, table)
 
     def answering(self, site: Site) -> Answering:
         """Return `answer` with the profiles of others and one's own at hand.
 
         `site.files` may name "directory", the members' cards, and "profile", one's own
-        profile.toml.
+        profile.toml. They are read again when they changed.
         """
-        return self._desk(site).answer
+        shelf = Shelf(site.files, self._reader)
 
-    def _desk(self, site: Site) -> Desk:
-        reader = Reader(self.vocabulary, self.least_similarity, self.encoder)
-        return Desk(reader, Directory.read(site.files, reader), self.introductions_needed)
+        def answer(state: State, table: Table) -> list[CollaborationAnswer]:
+            return self._desk(shelf.directory).answer(state, table)
+
+        return answer
+
+    def _desk(self, directory: Directory) -> Desk:
+        return Desk(self._reader, directory, self.introductions_needed)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self.vocabulary, self.least_similarity, self.encoder)
 
     def _learned(self, state: State) -> Learned:
         return Learned(state, self.introductions_needed)

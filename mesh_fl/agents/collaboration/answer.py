@@ -29,6 +29,8 @@ class Match(Answer):
         The handle of its card.
     name : str or None
         None while it is hidden.
+    name_source : str
+        Nothing here holds a name against the roster; `introductions ask` does.
     match_score : float
         How likely an introduction is accepted by the weights that `score_source` tells, 0 to 1.
     cosine : float or None
@@ -52,6 +54,7 @@ class Match(Answer):
 
     msp_id: str
     name: str | None
+    name_source: Literal["claimed by the card", "hidden"]
     match_score: float
     cosine: float | None
     skills: tuple[str, ...]

@@ -12,11 +12,13 @@ from mesh_fl.errors import DataError
 
 MOST_PARTIES = 50
 LONGEST_NAME = 100
+LONGEST_WORK = 200
 ONE, LARGEST = Decimal(1), Decimal(10) ** 12
 MOST_DECIMALS = 6
 
 _FEWER = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"}
 _NO_DECIMALS = _FEWER | {"VND", "VUV", "XAF", "XOF", "XPF"}
+_FOUR_DECIMALS = {"CLF", "UYW"}
 _THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
 KEYS = ("currency", "amount", "parties", "referral", "overhead", "remainder_to")
@@ -87,6 +89,8 @@ def decimals_of(currency: str) -> int:
     """Return how many decimals a currency has (ISO 4217)."""
     if currency in _NO_DECIMALS:
         return 0
+    if currency in _FOUR_DECIMALS:
+        return 4
     return 3 if currency in _THREE_DECIMALS else 2
 
 
@@ -191,7 +195,7 @@ def _party(value: object, place: str) -> Party:
         hours=_number(raw["hours"], f"{place}.hours") if by_hour else None,
         rate=_number(raw["rate"], f"{place}.rate") if by_hour else None,
         share=_share(raw["share"], f"{place}.share") if by_share else None,
-        work=plain(raw.get("work"), 200),
+        work=_work(raw.get("work"), f"{place}.work"),
     )
 
 
@@ -202,10 +206,19 @@ def _cut(value: object, what: str) -> Cut:
 
 
 def _name(value: object, place: str) -> str:
-    name = plain(value, LONGEST_NAME)
-    if not name:
-        raise _refuse(place, "a name", value)
-    return name
+    return _text(value, place, "a name", LONGEST_NAME)
+
+
+def _work(value: object, place: str) -> str:
+    return "" if value is None else _text(value, place, "words", LONGEST_WORK)
+
+
+def _text(value: object, place: str, what: str, longest: int) -> str:
+    """Read one line, whole: half a name may be somebody else's."""
+    line = plain(value, longest + 1)
+    if not line or len(line) > longest:
+        raise _refuse(place, f"{what} of 1 to {longest} characters", value)
+    return line
 
 
 def _share(value: object, place: str) -> Decimal:

@@ -75,7 +75,7 @@ class Desk:
             proposal=draft(need, team, revenue) if need.request.propose else None,
             revenue_sharing=revenue,
             directory_size=len(self.directory.profiles),
-            problems=_problems(need),
+            problems=(*_problems(need), *self.directory.problems),
             model_used=load_encoder(self.reader.encoder).name,
             unavailable={**unseen(learned), **self._unavailable(need, matches, revenue)},
         )

@@ -13,7 +13,8 @@ from mesh_fl.agents.collaboration.acceptance import Fit, chance
 from mesh_fl.agents.collaboration.answer import Match, Reason
 from mesh_fl.agents.collaboration.directory import Directory, Offer
 from mesh_fl.agents.collaboration.need import Need
-from mesh_fl.agents.collaboration.skills import words_of
+from mesh_fl.agents.collaboration.phrases import Phrases
+from mesh_fl.agents.collaboration.regions import works_in
 from mesh_fl.profile import Profile, today_utc
 
 MOST_MATCHES = 10
@@ -52,12 +53,8 @@ class Candidate:
     @cached_property
     def certifications_missing(self) -> tuple[str, ...]:
         """Of those asked for."""
-        held = f" {' | '.join(' '.join(words_of(one)) for one in self.profile.certifications)} "
-        return tuple(
-            one
-            for one in self.need.request.certifications
-            if f" {' '.join(words_of(one))} " not in held
-        )
+        held = Phrases.of(self.profile.certifications)
+        return tuple(one for one in self.need.request.certifications if one not in held)
 
     @property
     def is_relevant(self) -> bool:
@@ -98,11 +95,7 @@ class Candidate:
         )
 
     def _same_region(self) -> bool | None:
-        asked = set(words_of(self.need.request.region))
-        if not asked or not self.profile.regions:
-            return None
-        regions = [set(words_of(region)) for region in self.profile.regions]
-        return any(asked <= region or (region and region <= asked) for region in regions)
+        return works_in(self.need.request.region, self.profile.regions)
 
     def _capacity(self) -> float | None:
         hours, capacity = self.need.request.hours, self.profile.capacity_h_month
@@ -129,13 +122,27 @@ def find_matches(
     fits = [one.fit for one in candidates]
     x = np.array([fit.encoded() for fit in fits])
     scores = chance(weights, x)
-    best = sorted(
+    ranked = sorted(
         range(len(candidates)), key=lambda place: (-scores[place], candidates[place].profile.handle)
     )
+    best = _one_each(ranked, [one.profile.name for one in candidates])
     return tuple(
         _match(candidates[place], fits[place], x[place] * weights, float(scores[place]), directory)
         for place in best[:MOST_MATCHES]
     )
+
+
+def _one_each(ranked: Sequence[int], names: Sequence[str | None]) -> list[int]:
+    """Keep the best place of each name, and all without a name."""
+    taken: set[str] = set()
+    kept = []
+    for place in ranked:
+        name = names[place]
+        if name is None or name not in taken:
+            kept.append(place)
+        if name is not None:
+            taken.add(name)
+    return kept
 
 
 def _candidates(need: Need, directory: Directory) -> list[Candidate]:
@@ -148,7 +155,7 @@ def _candidates(need: Need, directory: Directory) -> list[Candidate]:
         for profile, offer, cosine in zip(
             directory.profiles, directory.offers, cosines, strict=True
         )
-        # The directory was read when this process began.
+        # The directory may have been read some days ago.
         if not profile.is_expired(today)
     ]
 
@@ -168,6 +175,7 @@ def _match(
     return Match(
         msp_id=profile.handle,
         name=profile.name,
+        name_source="hidden" if profile.name is None else "claimed by the card",
         match_score=score,
         cosine=candidate.cosine,
         skills=candidate.covered,

@@ -1,7 +1,7 @@
 """The member's records as arrays: three kinds of rows in one table."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -123,10 +123,17 @@ class Reader:
             "likeness": _numbers(table, "likeness", count),
         }
 
-    def meant(self, texts: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
-        """Return the skills of each text: those that it names, else the likest, else `OTHER`."""
+    def meant(
+        self, texts: Sequence[str], judged: Collection[str] | None = None
+    ) -> Mapping[str, tuple[int, ...]]:
+        """Return the skills of each text: those that it names, else the likest, else `OTHER`.
+
+        Only texts in `judged` are read for likeness; all of them where it is None.
+        """
         found = {text: self.vocabulary.named(text) for text in dict.fromkeys(texts) if text}
         silent = [text for text, places in found.items() if not places]
+        if judged is not None:
+            silent = [text for text in silent if text in judged]
         if self.least_similarity < 1 and silent:
             silent = [text for text in silent if unreadable(text) is None]
             likeness = self.likeness()

@@ -21,7 +21,8 @@ class Line(BaseModel):
     ----------
     msp : str
     what : str
-        Work, referral, overhead, share, or what is left.
+        Work or share, with what is done for it where that was told; referral, overhead, or what
+        is left.
     arithmetic : str
         How the amount comes about.
     amount : Decimal
@@ -127,7 +128,7 @@ class _Sharing:
         rounded = "" if amount == exact else f" = {exact.normalize():,f}, rounded"
         return Line(
             msp=party.msp,
-            what="work",
+            what=_of("work", party.work),
             arithmetic=f"{told}{rounded} = {self._money(amount)}",
             amount=amount,
         )
@@ -145,10 +146,12 @@ class _Sharing:
 
     def _divide(self, rest: Decimal) -> None:
         """Share what is left once everybody else is paid."""
-        shares = [(one.msp, one.share) for one in self._deal.parties if one.share is not None]
+        shares = [(one, one.share) for one in self._deal.parties if one.share is not None]
         if shares:
             self._expect_whole([share for _, share in shares])
-            self._lines += [self._part(msp, "share", rest, share) for msp, share in shares]
+            self._lines += [
+                self._part(one.msp, _of("share", one.work), rest, share) for one, share in shares
+            ]
         left = self._price - self._sum
         if left:
             why = "what rounding leaves over" if shares else "what is left of the price"
@@ -177,3 +180,7 @@ class _Sharing:
 
     def _money(self, amount: Decimal) -> str:
         return f"{amount:,f} {self._deal.currency}"
+
+
+def _of(what: str, work: str) -> str:
+    return f"{what}: {work}" if work else what

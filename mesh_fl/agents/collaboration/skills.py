@@ -25,6 +25,8 @@ MOST_LIKE = 3
 """Skills that a text which names none may be like."""
 
 _WORDS = re.compile(r"[^\W_]+")
+_SIGNED_WORDS = re.compile(r"(?:(?<![\w.])\.)?[^\W_]+(?:(?<=[^\W\d_])[+#]++(?!\w))?")
+_SIGNS = ".+#"
 _SEPARATORS = re.compile(r"[;,|\n]")
 
 
@@ -38,6 +40,9 @@ class Skill(BaseModel):
         What it is, in a few words.
     phrases : tuple of str
         Words that name it, beside its name: whole words, whatever their case.
+    entries : tuple of str
+        Words that name it only where they are all of a text, as in a list: in sentences they mean
+        too much else. Its name may be one of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +50,7 @@ class Skill(BaseModel):
     name: str = Field(min_length=1, max_length=100)
     about: str = Field(default="", max_length=500)
     phrases: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
 
 
 class _Declared(BaseModel):
@@ -62,6 +68,11 @@ def declared() -> tuple[Skill, ...]:
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words of a text in small letters."""
     return tuple(_WORDS.findall(text[:LONGEST_READ].casefold()))
+
+
+def signed_words_of(text: str) -> tuple[str, ...]:
+    """Return the words of a text in small letters, with the signs that tell C++, C# and .NET."""
+    return tuple(_SIGNED_WORDS.findall(text[:LONGEST_READ].casefold()))
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -97,9 +108,25 @@ class Vocabulary:
         found: dict[tuple[str, ...], int] = {}
         for place, skill in enumerate(self.skills):
             for phrase in (skill.name, *skill.phrases):
-                found.setdefault(words_of(phrase), place)
+                if phrase not in skill.entries:
+                    found.setdefault(signed_words_of(phrase), place)
         found.pop((), None)
         return found
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, ...], int]:
+        told = [(one, place) for place, skill in enumerate(self.skills) for one in skill.entries]
+        return {signed_words_of(entry): place for entry, place in told}
+
+    @cached_property
+    def _signed(self) -> frozenset[str]:
+        words = (word for phrase in (*self._places, *self._entries) for word in phrase)
+        return frozenset(word for word in words if word != word.strip(_SIGNS))
+
+    def _words(self, text: str) -> tuple[str, ...]:
+        """Return words without signs, but where a declared phrase has them."""
+        words = signed_words_of(text)
+        return tuple(word if word in self._signed else word.strip(_SIGNS) for word in words)
 
     @cached_property
     def _lengths(self) -> tuple[int, ...]:
@@ -111,7 +138,10 @@ class Vocabulary:
         A longer phrase hides the shorter ones in it: "Google Cloud migration" speaks of two
         skills, and "Windows server" of no windows.
         """
-        counts = Counter(self._walk(words_of(text)))
+        words = self._words(text)
+        if words in self._entries:
+            return (self._entries[words],)
+        counts = Counter(self._walk(words))
         return tuple(place for place, _ in counts.most_common())
 
     def _walk(self, words: Sequence[str]) -> Iterator[int]:

@@ -7,9 +7,11 @@ from collaboration_cards import EAST, NORTH, SOUTH, card, directory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh_fl.agents.collaboration import directory as directories
 from mesh_fl.agents.collaboration.agent import CollaborationMatching
+from mesh_fl.agents.collaboration.records import Reader
 from mesh_fl.errors import ConfigError, DataError
-from mesh_fl.profile import CARDS
+from mesh_fl.introductions.ours import CARDS
 from mesh_fl.schema import table_of
 from mesh_fl.site import Site
 
@@ -103,6 +105,53 @@ class TestMatches:
         assert "Azure" not in north.adds
         assert "infrastructure as code" in north.adds
 
+    @pytest.mark.parametrize(
+        ("skill", "told"),
+        [
+            ("C++", {"skills": ("C#",)}),
+            ("C++", {"about": "Head office: building C, first floor."}),
+            (".NET", {"about": "Invoices are due net 30 days."}),
+            ("beekeeping", {"about": "We do no beekeeping."}),
+            ("beekeeping", {"regions": ("beekeeping",)}),
+            ("honey bees", {"services": ("honey", "bees")}),
+        ],
+    )
+    def test_a_skill_that_nobody_declared_needs_its_own_words(self, tmp_path, skill, told) -> None:
+        files = {
+            "directory": directory(tmp_path, card(1, "a", **told), card(2, "b", skills=(skill,)))
+        }
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), table(skills=skill))
+        assert {one.name: one.skills for one in answer.matches if one.skills} == {"b": (skill,)}
+
+    def test_a_certification_without_words_is_not_met(self, ask) -> None:
+        matches = ask(skills="Azure; printers", certifications="***; ISO 27001").matches
+        assert {one.name: one.certifications_missing for one in matches} == {
+            "north": ("***",),
+            "east": ("***", "ISO 27001"),
+        }
+
+    def test_a_name_has_one_match(self, tmp_path) -> None:
+        spam = {**NORTH, "about": "Azure, Azure, Azure", "regions": ("Bavaria",)}
+        cards = [card(seed, "spam", **spam) for seed in range(10, 22)]
+        hidden = [card(seed, None, **NORTH) for seed in (30, 31)]
+        files = {"directory": directory(tmp_path, *cards, *hidden, CARDS_OF["north"])}
+        asked = table(skills="Azure", region="Bavaria")
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), asked)
+        assert sorted(one.name or "" for one in answer.matches) == ["", "", "north", "spam"]
+
+    def test_a_name_is_a_claim(self, ask) -> None:
+        found = {
+            one.name: one.name_source for one in ask(skills="Azure; incident response").matches
+        }
+        assert found == {"north": "claimed by the card", None: "hidden"}
+
+    def test_from_afar_is_neither_here_nor_there(self, tmp_path) -> None:
+        files = {
+            "directory": directory(tmp_path, card(1, "a", skills=("Azure",), regions=("remote",)))
+        }
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), table(skills="Azure", region="York"))
+        assert not any("York" in one.because for one in answer.matches[0].reasons)
+
     def test_nothing_like_it_is_no_match(self, ask) -> None:
         answer = ask(requirements="qqq www")
         assert answer.matches == ()
@@ -156,6 +205,67 @@ class TestDirectory:
         assert answer.matches == ()
         assert answer.directory_size == 0
         assert "no profile but ours" in answer.unavailable["matches"]
+
+    def test_a_card_that_we_withdrew_is_no_match(self, tmp_path) -> None:
+        mine = card(1, None, **NORTH)
+        (tmp_path / "profile.toml").write_text(OWN)
+        (tmp_path / CARDS).mkdir(parents=True)
+        (tmp_path / CARDS / f"{mine.profile.handle}.gone").write_bytes(b"")
+        files = {"directory": directory(tmp_path, mine), "profile": tmp_path / "profile.toml"}
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), table(skills="Azure"))
+        assert answer.directory_size == 0
+
+    def test_a_card_under_our_own_name_is_no_match(self, tmp_path) -> None:
+        (tmp_path / "profile.toml").write_text(OWN)
+        (tmp_path / "client.toml").write_text('name = "north"\n')
+        cards = directory(tmp_path, CARDS_OF["north"], CARDS_OF["south"])
+        files = {"directory": cards, "profile": tmp_path / "profile.toml"}
+        (answer,) = AGENT.answering(Site(files))(AGENT.init(), table(skills="Azure"))
+        assert answer.directory_size == 1
+        assert answer.matches == ()
+
+    def test_it_is_read_again_when_it_changed(self, tmp_path) -> None:
+        path = directory(tmp_path, CARDS_OF["east"])
+        answering = AGENT.answering(Site({"directory": path}))
+        sizes, problems = [], []
+        for cards in ((CARDS_OF["east"],), tuple(CARDS_OF.values()), None, (CARDS_OF["north"],)):
+            if cards is None:
+                path.write_text("[")
+            else:
+                directory(tmp_path, *cards)
+            (answer,) = answering(AGENT.init(), table(skills="printers"))
+            sizes.append(answer.directory_size)
+            problems.append(answer.problems)
+        assert sizes == [1, 3, 3, 1]
+        assert [bool(one) for one in problems] == [False, False, True, False]
+        assert "as it was before" in problems[2][0]
+
+    def test_nonsense_is_read_for_likeness_up_to_a_bound(self, tmp_path, monkeypatch) -> None:
+        def nonsense(seed: int):
+            skills = tuple(f"gearbox {seed} x {number}" for number in range(100))
+            return card(seed, None, skills=skills, services=("Azure",))
+
+        read: list[str] = []
+        whole = Reader.meant
+
+        def counted(reader, texts, judged=None):
+            read.extend(judged or ())
+            return whole(reader, texts, frozenset())
+
+        monkeypatch.setattr(Reader, "meant", counted)
+        monkeypatch.setattr(directories, "MOST_JUDGED_OF_ALL", 50)
+        cards = [nonsense(seed) for seed in range(1, 4)]
+        answering = AGENT.answering(Site({"directory": directory(tmp_path, *cards)}))
+        # The fifty are dealt out evenly: none of the three crowds the others out.
+        assert len(read) == 50
+        assert {sum(f" {seed} x" in one for one in read) for seed in (1, 2, 3)} == {16, 17}
+        (answer,) = answering(AGENT.init(), table(skills="Azure; gearbox 2 x 99"))
+        assert "250 entries of profiles" in answer.problems[0]
+        assert {skill for one in answer.matches for skill in one.skills} >= {"gearbox 2 x 99"}
+
+    def test_of_one_card_twenty_entries_are_read_for_likeness(self) -> None:
+        silent = [[str(number) for number in range(100)], ["a"]]
+        assert directories._judged(silent) == {*map(str, range(20)), "a"}
 
     def test_expired_cards_are_left_out(self, tmp_path) -> None:
         old = card(1, "north", **{**NORTH, "expires": date(2026, 1, 2)})

@@ -10,6 +10,7 @@ from mesh_fl.agents.collaboration.skills import (
     Vocabulary,
     declared,
     listed,
+    signed_words_of,
     words_of,
 )
 
@@ -25,7 +26,8 @@ def test_fifty_skills_ship_and_no_phrase_stands_for_two() -> None:
     owners: dict[tuple[str, ...], str] = {}
     for skill in declared():
         assert skill.about
-        for phrase in {words_of(one) for one in (skill.name, *skill.phrases)}:
+        told = (skill.name, *skill.phrases, *skill.entries)
+        for phrase in {words_of(one) for one in told}:
             assert owners.setdefault(phrase, skill.name) == skill.name
     assert SHIPPED.names[SHIPPED.other] == OTHER
 
@@ -40,6 +42,17 @@ def test_fifty_skills_ship_and_no_phrase_stands_for_two() -> None:
         ("firewalled", []),
         ("", []),
         ("Wi-Fi wifi, then one printer", ["wireless", "printing"]),
+        ("SAN", ["storage"]),
+        (" Updates. ", ["patching"]),
+        ("Teams", ["Microsoft 365"]),
+        ("exchange", ["e-mail"]),
+        ("a room for storage", []),
+        ("our teams see ups and downs", []),
+        ("a breach of contract, and a bash for San Francisco", []),
+        ("updates of the roadmap, in exchange", ["advisory"]),
+        ("a data breach", ["incident response"]),
+        ("Exchange Server", ["e-mail"]),
+        ("Azure+ and .Linux", ["Azure", "Linux"]),
     ],
 )
 def test_words_name_skills(text: str, skills: list[str]) -> None:
@@ -48,6 +61,26 @@ def test_words_name_skills(text: str, skills: list[str]) -> None:
 
 def test_the_most_often_named_comes_first() -> None:
     assert named("a printer, a router, and again a router")[0] == "networking"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("C++ or C#, then .NET. And F#", ("c++", "or", "c#", "then", ".net", "and", "f#")),
+        ("CompTIA A+/Network+", ("comptia", "a+", "network+")),
+        ("a.b, C+D, 24/7+, #1, ..x", ("a", "b", "c", "d", "24", "7", "1", "x")),
+    ],
+)
+def test_signs_belong_to_some_words(text: str, words: tuple[str, ...]) -> None:
+    assert signed_words_of(text) == words
+
+
+def test_signs_tell_declared_skills_apart() -> None:
+    three = Vocabulary((Skill(name="C++"), Skill(name="C#"), Skill(name="net", phrases=(".NET",))))
+    assert three.named("C#") == (1,)
+    assert three.named("c++, twice C++") == (0,)
+    assert three.named("building C") == ()
+    assert three.named(".net net") == (2,)
 
 
 def test_a_phrase_at_the_very_end_is_found_whole_only() -> None:

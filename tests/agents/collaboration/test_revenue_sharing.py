@@ -162,3 +162,27 @@ def test_an_integer_of_a_million_digits_is_refused() -> None:
         read_deal(
             '{"currency":"EUR","parties":[{"msp":"a","share":1}],"amount":' + "9" * 10**6 + "}"
         )
+
+
+def test_what_is_done_stands_in_the_line() -> None:
+    parties = [
+        {"msp": "us", "hours": "2", "rate": "50", "work": "night shift"},
+        {"msp": "north", "share": "1", "work": "firewalls"},
+    ]
+    told = {"currency": "EUR", "amount": "300", "parties": parties}
+    found = share_revenue(read_deal(json.dumps(told)))
+    assert [one.what for one in found.lines] == ["work: night shift", "share: firewalls"]
+
+
+@pytest.mark.parametrize("work", [3, "", " ", [], "x" * 201])
+def test_work_that_cannot_be_shown_is_refused(work: object) -> None:
+    parties = [{"msp": "us", "hours": "2", "rate": "50", "work": work}]
+    with pytest.raises(DataError, match=r"parties\.0\.work"):
+        read_deal(json.dumps({"currency": "EUR", "parties": parties}))
+
+
+@pytest.mark.parametrize(("currency", "unit"), [("CLF", "0.0001"), ("KWD", "0.001"), ("JPY", "1")])
+def test_a_currency_has_its_own_unit(currency: str, unit: str) -> None:
+    parties = [{"msp": "us", "hours": "1", "rate": unit}]
+    found = share_revenue(read_deal(json.dumps({"currency": currency, "parties": parties})))
+    assert str(found.price) == unit

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 
+from mesh_fl.agents._histogram import REACH, Histogram
 from mesh_fl.agents.collaboration.agent import CollaborationMatching
 from mesh_fl.agents.collaboration.learned import Learned
 from mesh_fl.agents.collaboration.skill_map import skill_map
@@ -92,3 +95,31 @@ def test_a_members_own_counts_stand_in_where_nothing_is_seen() -> None:
     assert hidden.shares("demand")[NAMES.index("printing")] == 0.75
     seen = Learned({**trained(counts(AWS=9000), counts(AWS=9000), 40.0), **own}, 2000.0)
     assert seen.shares("demand")[NAMES.index("AWS")] > 0.9
+
+
+def test_shares_of_a_small_network_hold_their_bounds_where_they_are_told() -> None:
+    random = np.random.default_rng(5)
+    shares = random.dirichlet(np.full(CELLS, 0.5))
+    held, told = [], []
+    for size in (500, 900, 1500, 2500):
+        for seed in range(150):
+            demand = Learned(trained(np.zeros(CELLS), size * shares, 50.0, seed), 2000.0).demand
+            told.append(demand.is_seen)
+            if demand.is_seen:
+                bands = [demand.share(cell) for cell in np.eye(CELLS)]
+                held += [
+                    one.low <= share <= one.high for one, share in zip(bands, shares, strict=True)
+                ]
+    assert np.mean(told[:150]) < 0.02
+    assert np.mean(told[-150:]) > 0.9
+    assert np.mean(held) > 0.87
+
+
+def test_a_sum_is_seen_from_three_bands_on() -> None:
+    spread = np.full(CELLS, 1.0)
+    reach = REACH * math.sqrt(CELLS)
+    for times, seen in ((2.99, False), (3.01, True)):
+        histogram = Histogram(spread * times * reach / CELLS, 1.0)
+        assert histogram.is_seen is seen
+    assert not Histogram(np.zeros(CELLS), 0.0).is_seen
+    assert Histogram(spread, 0.0).is_seen
