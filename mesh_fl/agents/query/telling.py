@@ -131,7 +131,8 @@ def _listed(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
     label = _label_at(plan, names)
     told = ", ".join(str(row[label]) for row in rows[:MOST_NAMED])
     more = " and others" if len(rows) > MOST_NAMED else ""
-    return f"{len(rows)} {title}: {told}{more}."
+    # The titles of tables are plurals that end in s.
+    return f"{len(rows)} {title if len(rows) > 1 else title.removesuffix('s')}: {told}{more}."
 
 
 def _label_at(plan: Plan, names: Sequence[str]) -> int:
