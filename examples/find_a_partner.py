@@ -44,15 +44,15 @@ TASK = {
 def card(told: dict[str, object]) -> dict[str, object]:
     """Sign a profile as `mesh-client profile card` does."""
     key, member = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-    numbers = {name: float(value) for name, value in told.items() if isinstance(value, int)}
-    profile = Profile(
-        **{**told, **lists, **numbers},
-        handle=handle_of(public_bytes(key)),
-        hidden="name" not in told,
-        seal_key=X25519PrivateKey.generate().public_key().public_bytes_raw().hex(),
-        issued=today_utc(),
-        expires=today_utc() + timedelta(days=90),
+    profile = Profile.model_validate(
+        {
+            **told,
+            "handle": handle_of(public_bytes(key)),
+            "hidden": "name" not in told,
+            "seal_key": X25519PrivateKey.generate().public_key().public_bytes_raw().hex(),
+            "issued": today_utc(),
+            "expires": today_utc() + timedelta(days=90),
+        },
     )
     return SignedProfile.make(profile, key, member).model_dump(mode="json")
 
@@ -66,6 +66,7 @@ def find(folder: Path) -> CollaborationAnswer:
     agent = CollaborationMatching()
     row = {field.name: field.parse(TASK.get(field.name)) for field in agent.schema}
     (answer,) = agent.answering(Site(files))(agent.init(), table_of(agent.schema, [row]))
+    assert isinstance(answer, CollaborationAnswer)
     return answer
 
 
