@@ -53,6 +53,7 @@ def card(told: dict[str, object]) -> dict[str, object]:
             "issued": today_utc(),
             "expires": today_utc() + timedelta(days=90),
         },
+        strict=False,
     )
     return SignedProfile.make(profile, key, member).model_dump(mode="json")
 
@@ -66,8 +67,7 @@ def find(folder: Path) -> CollaborationAnswer:
     agent = CollaborationMatching()
     row = {field.name: field.parse(TASK.get(field.name)) for field in agent.schema}
     (answer,) = agent.answering(Site(files))(agent.init(), table_of(agent.schema, [row]))
-    assert isinstance(answer, CollaborationAnswer)
-    return answer
+    return CollaborationAnswer.model_validate(answer)
 
 
 def show(answer: CollaborationAnswer) -> None:
