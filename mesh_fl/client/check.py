@@ -68,7 +68,9 @@ def _show_teaching(offer: Offer | None, teaching: int | None, report: DataReport
         return
     print(  # noqa: T201
         f"WARNING: {teaching} of {report.kept} records teach {offer.agent} something; the others "
-        "cost their budget for nothing: map what it learns from, or leave them out"
+        "cost their budget for nothing: what it learns from is not mapped, missing, or written so "
+        "that it cannot be used (the agent's guide tells how): mend these records, or leave them "
+        "out"
     )
 
 

@@ -22,20 +22,14 @@ from mesh_fl.agents.market.answer import MarketAnswer
 from mesh_fl.agents.market.arrays import Arrays
 from mesh_fl.agents.market.desk import Desk
 from mesh_fl.agents.market.figures import RATE_PER_SEAT, Figure
+from mesh_fl.agents.market.likeness import scored
 from mesh_fl.agents.market.made_up import made_up
 from mesh_fl.agents.market.parts import PARTS, Part, Parts
-from mesh_fl.agents.market.quality import (
-    accuracy,
-    confusion_rows,
-    eighth_rows,
-    figures_apart,
-    macro_f1,
-    uneven,
-)
+from mesh_fl.agents.market.quality import Quality, measured
 from mesh_fl.agents.market.records import Reading, moment
 from mesh_fl.agents.market.request import RESERVED, fields
 from mesh_fl.agents.market.rows import figure_rows, released_figures, sentiment_rows, weight
-from mesh_fl.agents.market.sentiment import PUBLIC_CUTS, SIGNS, declared
+from mesh_fl.agents.market.sentiment import PUBLIC_CUTS, declared
 from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
@@ -61,7 +55,7 @@ class MarketIntelligence(Agent):
     learns : tuple of {"figures", "sentiment", "topics"}
         What a training sums. Each part gets an equal share of the clip.
     periods : tuple of str
-        Dates on which a period of the topics begins, rising; without any, topics have no trend.
+        Dates on which a period of the topics begins, rising; topics need two.
     currency : str
         ISO 4217; prices in any other are left out.
     encoder : {"minilm-l6-int8", "minilm-l6"}
@@ -118,6 +112,8 @@ class MarketIntelligence(Agent):
         yield "learns", set(self.learns) <= set(PARTS), f"one or more of {', '.join(PARTS)}"
         yield "learns", len(set(self.learns)) == len(self.learns), "each part once"
         yield "periods", _rising(self.periods), "rising dates such as 2026-01-01"
+        tells = "topics" not in self.learns or len(self.periods) > 1
+        yield "periods", tells, "two at least where topics are learned, which tell changes only"
         yield "currency", self.currency.strip() != "", "a currency such as USD"
         yield "encoder", self.encoder in ENCODERS, f"one of {', '.join(ENCODERS)}"
         for name in ("records", "clip", "gradient_clip", "learning_rate"):
@@ -191,7 +187,7 @@ class MarketIntelligence(Agent):
     def predict(self, state: State, data: Data) -> NDArray[np.float64]:
         """Return the chance of each sentiment: shape (n, 3)."""
         weights, cuts = split(state)
-        return level_chances(Arrays.of(data).z @ weights, cuts)
+        return level_chances(scored(Arrays.of(data).z, weights), cuts)
 
     def distributions(self, state: State) -> tuple[Histogram, ...]:
         """Return each figure over the network, as far as it was released.
@@ -203,59 +199,47 @@ class MarketIntelligence(Agent):
         return tuple(Histogram.of(one) for one in released_figures(block, self._parts.cells))
 
     def measure_layout(self) -> Layout:
-        """Return what is summed: texts by sentiment, records by eighth of the distributions."""
+        """Return what is summed: texts by sentiment, records by eighth of the histograms."""
         return self._parts.measured
 
     def measure(self, state: State, data: Data) -> Rows:
         """Return a row for each record: told and likeliest sentiment, and where figures fall."""
-        arrays, names = Arrays.of(data), self.measure_layout()
-        parts = []
-        if "signs" in names:
-            parts.append(confusion_rows(self.predict(state, data), arrays.level))
-        if "eighths" in names:
-            parts.append(eighth_rows(self.distributions(state), arrays.places))
+        parts = self._quality(state, data).rows()
         return np.hstack(parts) * weight(self.measure_clip, len(parts))
 
     def score(self, total: Total) -> Mapping[str, float]:
-        """Return "accuracy" and "macro_f1" of sentiment, and "total_variation" of the figures.
+        """Return the figures of `evaluate`, as far as the noise lets them be seen.
 
-        The last one compares eighths of the distributions and not their bins, so it is smaller
-        than that of `evaluate`. All are what the noise lets see.
+        The total variation compares eighths of the histograms and not their cells, so it is smaller
+        than that of `evaluate`.
         """
-        found: dict[str, float] = {}
-        if "signs" in total:
-            counts = np.maximum(total["signs"], 0.0)
-            found |= {"accuracy": accuracy(counts), "macro_f1": macro_f1(counts)}
-        if "eighths" in total:
-            found["total_variation"] = uneven(total["eighths"])
-        return found
+        return measured(total)
 
     def evaluate(self, state: State, data: Data) -> Mapping[str, float]:
-        """Return "total_variation" of the figures, "accuracy" and "macro_f1" of sentiment.
+        """Return "total_variation" of figures and topics, "accuracy" and "macro_f1" of sentiment.
 
-        The first is the mean over the figures that the data tell; each is NaN where they tell
-        nothing.
+        Each only where it is learned. The first is the mean over the histograms that the data fall
+        into; each is NaN where they tell nothing.
         """
-        arrays = Arrays.of(data)
-        rows = confusion_rows(self.predict(state, data), arrays.level)
-        counts = rows.sum(axis=0).reshape(len(SIGNS), len(SIGNS))
-        return {
-            "total_variation": figures_apart(self.distributions(state), arrays.places),
-            "accuracy": accuracy(counts),
-            "macro_f1": macro_f1(counts),
-        }
+        return self._quality(state, data).exact()
 
     def adapt(self, state: State, data: Data) -> State:
         """Fit sentiment to the member's own labelled texts, and keep its own figures beside.
 
-        Adds "own_figures", exact counts, and "own_medians", with how many records told each.
+        Adds "own_figures", exact counts, and "own_medians", with how many records told each;
+        "own_segment_medians" are the same for each segment.
         """
         arrays = Arrays.of(data)
         rows = figure_rows(arrays.places, self._parts.cells, self._parts.figures_shape[1])
         counts = rows.sum(axis=0).reshape(self._parts.figures_shape) / weight(
             1.0, len(self.figures)
         )
-        own = {"own_figures": counts, "own_medians": arrays.medians()}
+        bins = [one.bins for one in self.figures]
+        own = {
+            "own_figures": counts,
+            "own_medians": arrays.medians(),
+            "own_segment_medians": arrays.segment_medians(bins, len(self.segments) + 1),
+        }
         if not np.isfinite(arrays.level).any():
             return {**state, **own}
         precision = self.prior_precision if state["round"] > 0 else self.own_precision
@@ -302,6 +286,19 @@ class MarketIntelligence(Agent):
     @property
     def _parts(self) -> Parts:
         return Parts(self.figures, self.segments, self.periods, self.learns, self.clip)
+
+    def _quality(self, state: State, data: Data) -> Quality:
+        arrays = Arrays.of(data)
+        figures = self.distributions(state) if "figures" in self.learns else ()
+        topics = (Histogram.of(state["topics"]),) if "topics" in self.learns else ()
+        cells = [arrays.places] if figures else []
+        cells += [arrays.trend[:, None]] if topics else []
+        return Quality(
+            released=(*figures, *topics),
+            places=np.hstack(cells) if cells else None,
+            chances=self.predict(state, data) if "sentiment" in self.learns else None,
+            level=arrays.level,
+        )
 
     def _stepped(self, state: State, gradient: NDArray[np.float64]) -> State:
         """Take one step; the mean gives iterate t a weight proportional to t."""

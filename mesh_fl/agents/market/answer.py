@@ -144,7 +144,10 @@ class MarketAnswer(Answer):
         The field that was judged.
     sentiment_reasons : tuple of Reason
         What moved the model, in log-odds of a better sentiment, the largest first; of one text.
+    texts_read : str or None
+        How many texts were judged, why others were not, and how much of each.
     topics : tuple of TopicFound
+        Of all texts: of the one, and of the documents.
     trends : tuple of Trend
     positions : tuple of Position
     competitive_position : tuple of str
@@ -161,6 +164,7 @@ class MarketAnswer(Answer):
     sentiment: dict[str, float] | None
     sentiment_of: str | None
     sentiment_reasons: tuple[Reason, ...]
+    texts_read: str | None
     topics: tuple[TopicFound, ...]
     trends: tuple[Trend, ...]
     positions: tuple[Position, ...]

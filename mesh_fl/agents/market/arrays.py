@@ -1,5 +1,6 @@
 """Prepared records, each array checked for being there and typed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,5 +58,26 @@ class Arrays:
 
     def medians(self) -> NDArray[np.float64]:
         """Return each figure's median and how many records told it: shape (figures, 2)."""
-        known = [column[np.isfinite(column)] for column in self.values.T]
-        return np.array([[float(np.median(one)) if len(one) else 0.0, len(one)] for one in known])
+        return np.array([_median(column) for column in self.values.T])
+
+    def segment_medians(self, bins: Sequence[int], segments: int) -> NDArray[np.float64]:
+        """Return the same for each segment: shape (figures, segments, 2).
+
+        Parameters
+        ----------
+        bins : sequence of int
+            How many each figure has: the places of a segment follow one another.
+        segments : int
+            How many there are, those that are taken together counted as one.
+        """
+        return np.array(
+            [
+                [_median(values[places // width == one]) for one in range(segments)]
+                for values, places, width in zip(self.values.T, self.places.T, bins, strict=True)
+            ]
+        )
+
+
+def _median(values: NDArray[np.float64]) -> tuple[float, int]:
+    known = values[np.isfinite(values)]
+    return (float(np.median(known)) if len(known) else 0.0), len(known)

@@ -2,6 +2,7 @@
 
 import re
 
+from mesh_fl.agents.market.burdens import BURDENS
 from mesh_fl.agents.market.wording import pattern_of
 
 MOST_COMPARED = 4
@@ -16,10 +17,6 @@ _NOW_THEN = re.compile(
 )
 _THEN_NOW = re.compile(rf"\bfrom{_GAP}{_NUMBER}{_GAP}\bto\b{_GAP}{_NUMBER}", re.IGNORECASE)
 
-_BURDENS = pattern_of(
-    ("loss", "losses", "deficit", "debt*", "cost", "costs", "expenses", "complaints", "tickets",
-     "outages", "downtime", "response time", "unemployment", "gearing")
-)  # fmt: skip
 _TURN = pattern_of(("loss", "losses", "deficit"))
 _GAIN = pattern_of(("profit", "profits", "gain"))
 
@@ -53,7 +50,7 @@ def _direction(now: float, then: float, text: str, at: int) -> int:
         return 1
     if is_loss and not was_loss and _GAIN.search(after):
         return -1
-    sign = -1 if _BURDENS.search(before) else 1
+    sign = -1 if BURDENS.search(before) else 1
     return sign * ((now > then) - (now < then))
 
 

@@ -4,6 +4,7 @@ A band holds with probability `LEVEL` at least: it allows for the noise of the r
 anything that records may do within a bin.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agents._histogram import Band, Histogram
+from mesh_fl.agents._histogram import REACH, WELL_ABOVE, Band, Histogram
 from mesh_fl.agents.market.figures import Figure
 
 Vector = NDArray[np.float64]
@@ -49,6 +50,11 @@ class Distribution:
             return False
         half = self._up_to(np.searchsorted(self._curve("value"), 0.5))
         return half.high - half.low <= WIDEST
+
+    @property
+    def needed(self) -> float:
+        """How many records it takes until the noise lets a percentile be told."""
+        return records_needed(self._meant.noise_sd, len(self._meant.counts))
 
     def percentile(self, value: float) -> Band:
         """Return the share of records below a value, 0 to 1, as if spread evenly in its bin."""
@@ -98,6 +104,21 @@ class Distribution:
 
     def _share(self, cells: Vector) -> Band:
         return self._meant.share(np.tile(cells, len(self.groups)))
+
+
+def records_needed(noise_sd: float, cells: int) -> float:
+    """Return how many records cells must hold until a median can be told of them.
+
+    The records must be `WELL_ABOVE` bands away from 0, and the band of half of them no wider than
+    `WIDEST`: half of the cells count a half and the others minus a half.
+
+    Parameters
+    ----------
+    noise_sd : float
+        Standard deviation of the noise of a cell, in records.
+    cells : int
+    """
+    return REACH * noise_sd * math.sqrt(cells) * max(WELL_ABOVE, 1 / WIDEST)
 
 
 def _ramp(place: int, bins: int, inside: float) -> Vector:

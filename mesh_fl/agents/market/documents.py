@@ -55,7 +55,10 @@ def _document(entry: object) -> Document:
         return Document(_clean(entry))
     if not isinstance(entry, dict):
         raise _refused(f"a {type(entry).__name__} in the list")
-    text = entry.get("text", "")
+    if "text" not in entry:
+        keys = ", ".join(map(repr, list(entry)[:8])) or "nothing"
+        raise _refused(f"an object without text, which has {_clean(keys)[:200]}")
+    text = entry["text"]
     if not isinstance(text, str):
         raise _refused(f"a text that is a {type(text).__name__}")
     at = _AT.parse(entry.get("at"))

@@ -14,14 +14,8 @@ Places = NDArray[np.int64]
 
 MOST_BINS = 1000
 
-MONTHS = {
-    **dict.fromkeys(("week", "weekly"), 12 / 52),
-    **dict.fromkeys(("month", "monthly", "m", "1 month"), 1.0),
-    **dict.fromkeys(("quarter", "quarterly", "3 months"), 3.0),
-    **dict.fromkeys(("half-year", "half-yearly", "semiannual", "6 months"), 6.0),
-    **dict.fromkeys(("year", "yearly", "annual", "annually", "12 months"), 12.0),
-}
-"""How long an agreement's period is."""
+PRICE_WORDS = ("rate", "rates", "price", "prices", "pricing")
+AGREEMENT_WORDS = ("per seat", "seat price", "per user", "per device")
 
 
 class Figure(BaseModel):
@@ -46,7 +40,7 @@ class Figure(BaseModel):
     from_agreement : bool
         Whether an agreement's amount, period and seats give it where it is not told itself.
     words : tuple of str
-        Further words by which people ask for it.
+        Further words by which people ask for it, beside those of any price.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -71,6 +65,14 @@ class Figure(BaseModel):
             raise ValueError(f"{self.name}: on a log scale low must be above 0, is {self.low}")
         return self
 
+    @property
+    def asked_by(self) -> tuple[str, ...]:
+        """The words by which people ask for it."""
+        price = PRICE_WORDS if self.is_price else ()
+        agreement = AGREEMENT_WORDS if self.from_agreement else ()
+        named = (self.title, self.name, self.name.replace("_", " "))
+        return (*named, *price, *agreement, *self.words)
+
     @cached_property
     def edges(self) -> Vector:
         """Where the bins begin and end: bins + 1 rising values."""
@@ -83,6 +85,13 @@ class Figure(BaseModel):
         least = 0.0 if self.scale == "log" else -math.inf
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(values) & (values > least), values, np.nan)
+
+    def why_unknown(self, value: float) -> str:
+        """Say why a value does not count; empty where it does, or where there is none."""
+        if math.isnan(value) or not np.isnan(self.known(np.array([value]))[0]):
+            return ""
+        expected = "a number above 0" if self.scale == "log" else "a finite number"
+        return f"{self.name}: expected {expected}, found {value:g}"
 
     def places(self, values: Vector) -> Places:
         """Return the bin of each value, -1 where there is none."""
@@ -120,14 +129,5 @@ RATE_PER_SEAT = Figure(
     scale="log",
     is_price=True,
     from_agreement=True,
-    words=("per seat", "seat price", "per user", "per device", "rate", "rates", "price", "prices"),
 )
 """What an agreement costs for each person or device, a month, in the network's currency."""
-
-
-def seat_rates(amounts: Vector, periods: Sequence[str], seats: Vector) -> Vector:
-    """Return what agreements cost for each seat and month, NaN where that cannot be said."""
-    months = np.array([MONTHS.get(one.strip().lower(), math.nan) for one in periods])
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        rates: Vector = amounts / months.reshape(len(amounts)) / np.where(seats > 0, seats, np.nan)
-    return rates

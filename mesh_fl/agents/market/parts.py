@@ -51,13 +51,18 @@ class Parts:
         return {name: shape for name, shape in shapes.items() if name in self.learns}
 
     @property
+    def histograms(self) -> int:
+        """How many histograms are learned: one for each figure, one of the topics."""
+        return len(self.figures) * ("figures" in self.learns) + ("topics" in self.learns)
+
+    @property
     def measured(self) -> dict[str, tuple[int, ...]]:
-        """The blocks of a measure: of what is learned, sentiment where only topics are."""
+        """The blocks of a measure: of what is learned, and of nothing else."""
         shapes: dict[str, tuple[int, ...]] = {}
-        if "sentiment" in self.learns or "figures" not in self.learns:
+        if "sentiment" in self.learns:
             shapes["signs"] = (len(SIGNS), len(SIGNS))
-        if "figures" in self.learns:
-            shapes["eighths"] = (len(self.figures), EIGHTHS)
+        if self.histograms:
+            shapes["eighths"] = (self.histograms, EIGHTHS)
         return shapes
 
     @property

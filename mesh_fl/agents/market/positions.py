@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mesh_fl.agents._histogram import Band, Histogram
+from mesh_fl.agents._histogram import Band
 from mesh_fl.agents.market.answer import Position
 from mesh_fl.agents.market.distribution import Distribution
 from mesh_fl.agents.market.figures import Figure
+from mesh_fl.agents.market.network import Network, rounded
+from mesh_fl.agents.market.own import OWN
 
-UNTRAINED = "no training has told the network's figures yet"
-HIDDEN = "not enough data: the noise hides what the network told"
 NO_VALUE = "no value was told, and no record of your own has one"
 
 Place = Literal["below the median", "around the median", "above the median"]
-
-OWN = "median of your own records"
 
 DECILES = tuple(tenth / 10 for tenth in range(1, 10))
 
@@ -30,37 +28,37 @@ class Standing:
     ----------
     figure : Figure
     currency : str
-    released : Histogram or None
-        None before any training.
-    segments : tuple of str
-    segment : str
-        As it was asked for.
+    network : Network
+        What it tells of the figure.
     value : float or None
     value_from : str or None
     refused : str
-        Why a value that was told does not count.
+        Why a value that was told, or one of one's own, does not count.
     """
 
     figure: Figure
     currency: str
-    released: Histogram | None
-    segments: tuple[str, ...]
-    segment: str
+    network: Network
     value: float | None
     value_from: str | None
     refused: str = ""
 
-    @cached_property
-    def network(self) -> Distribution | None:
-        """The distribution in the segment if it can be seen there, else over all; None if not."""
-        return next((one for one in self._distributions() if one.is_seen), None)
+    @property
+    def distribution(self) -> Distribution | None:
+        """What the value is placed in; None where the network tells nothing."""
+        return self.network.distribution
 
     @cached_property
     def percentile(self) -> Band | None:
         """The share of the network's records below the value, 0 to 1."""
-        if self.network is None or self.value is None:
+        if self.distribution is None or self.value is None:
             return None
-        return self.network.percentile(self.value)
+        return self.distribution.percentile(self.value)
+
+    @property
+    def why_no_percentile(self) -> str:
+        """Why there is none."""
+        return self.network.why_hidden if self.distribution is None else self.refused or NO_VALUE
 
     @property
     def unit(self) -> str:
@@ -76,9 +74,9 @@ class Standing:
         """Return all there is to say, each None with its reason."""
         share, median, records = self.percentile, None, None
         deciles: tuple[float, ...] = ()
-        if self.network is not None:
-            median, records = self.network.quantile(0.5), self.network.records
-            deciles = tuple(self.network.quantile(tenth).value for tenth in DECILES)
+        if self.distribution is not None:
+            median, records = self.distribution.quantile(0.5), self.distribution.records
+            deciles = tuple(self.distribution.quantile(tenth).value for tenth in DECILES)
         standing = None if median is None or self.value is None else self._standing(median)
         return Position(
             figure=self.figure.name,
@@ -96,7 +94,7 @@ class Standing:
             records=records.value if records else None,
             records_low=records.low if records else None,
             records_high=records.high if records else None,
-            segment=self._told_segment(),
+            segment=self.network.told_segment,
             standing=standing,
             is_better=self._is_better(standing),
             unavailable=dict(self._unavailable()),
@@ -104,38 +102,20 @@ class Standing:
 
     def sentence(self) -> str | None:
         """Say in words where the value stands; None where that cannot be said."""
-        if self.network is None or self.value is None or self.percentile is None:
+        if self.distribution is None or self.value is None or self.percentile is None:
             return None
-        share, median = self.percentile, self.network.quantile(0.5)
+        share, median = self.percentile, self.distribution.quantile(0.5)
         whose = "Your median" if self.value_from == OWN else "Your"
-        where = f" in {self._told_segment()}" if self._told_segment() else ""
+        where = f" in {self.network.told_segment}" if self.network.told_segment else ""
         better = {True: ": better than most", False: ": worse than most", None: ""}
         standing = self._standing(median)
         return (
             f"{whose} {self.figure.title} of {self.written(self.value)} is at percentile "
             f"{100 * share.value:.0f} [{100 * share.low:.0f}, {100 * share.high:.0f}] of about "
-            f"{_rounded(self.network.records.value):,} records{where}, {standing} of "
+            f"{rounded(self.distribution.records.value):,} records{where}, {standing} of "
             f"{self.written(median.value)} [{median.low:,.4g}, {median.high:,.4g}]"
             f"{better[self._is_better(standing)]}."
         )
-
-    def _distributions(self) -> Iterator[Distribution]:
-        if self.released is None:
-            return
-        if (place := self._place()) is not None:
-            yield Distribution(self.figure, self.released, (place,))
-        yield Distribution(self.figure, self.released, range(len(self.segments) + 1))
-
-    def _place(self) -> int | None:
-        lowered = [one.lower() for one in self.segments]
-        wanted = self.segment.lower()
-        return lowered.index(wanted) if wanted in lowered else None
-
-    def _told_segment(self) -> str | None:
-        place = self._place()
-        if self.network is None or place is None or list(self.network.groups) != [place]:
-            return None
-        return self.segments[place]
 
     def _standing(self, median: Band) -> Place:
         value = self.value if self.value is not None else math.nan
@@ -149,42 +129,29 @@ class Standing:
         return (standing == "above the median") == (self.figure.better == "higher")
 
     def _unavailable(self) -> Iterator[tuple[str, str]]:
-        if self.network is None:
-            why = UNTRAINED if self.released is None else HIDDEN
+        if self.distribution is None:
+            why = self.network.why_hidden
             yield from ((name, why) for name in ("median", "deciles", "records"))
         if self.value is None:
             yield "value", self.refused or NO_VALUE
         if self.percentile is None:
-            why = UNTRAINED if self.released is None else HIDDEN
-            yield "percentile", why if self.network is None else self.refused or NO_VALUE
+            yield "percentile", self.why_no_percentile
             yield "standing", "there is no percentile"
         if self.figure.better is None:
             yield "is_better", "nobody declared whether more of it is better"
         elif self.percentile is None or self._is_better(self._standing_now()) is None:
             yield "is_better", "the value is not clearly below or above the median"
-        if self._told_segment() is None:
-            yield "segment", self._no_segment()
+        if self.network.told_segment is None:
+            yield "segment", self.network.why_no_segment
 
     def _standing_now(self) -> Place | None:
-        return None if self.network is None else self._standing(self.network.quantile(0.5))
-
-    def _no_segment(self) -> str:
-        if not self.segment:
-            return "no industry segment was asked for: all are taken together"
-        if self._place() is None:
-            known = ", ".join(self.segments[:20]) or "none"
-            return f"the network tells these segments apart: {known}; all are taken together"
-        return "not enough data in this segment: all are taken together"
+        return (
+            None if self.distribution is None else self._standing(self.distribution.quantile(0.5))
+        )
 
 
 def _percent(share: Band | None, part: str) -> float | None:
     return None if share is None else 100 * float(getattr(share, part))
-
-
-def _rounded(count: float) -> int:
-    """Round to two digits: the noise leaves no more."""
-    digits = max(0, len(str(int(count))) - 2)
-    return int(round(count, -digits))
 
 
 def sentences(standings: Sequence[Standing]) -> tuple[str, ...]:

@@ -1,21 +1,16 @@
 """What a price's place in the network, and how clients sound, say for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from mesh_fl.agents._histogram import Band
 from mesh_fl.agents.market.answer import PricingRecommendation, Reason
-from mesh_fl.agents.market.positions import HIDDEN, NO_VALUE, UNTRAINED, Standing
+from mesh_fl.agents.market.mood import Mood
+from mesh_fl.agents.market.positions import Standing
 
 Action = Literal["raise", "lower", "no change", "not enough data"]
 
 QUARTERS = (0.25, 0.5, 0.75)
-
-UNHAPPY = -0.2
-"""Sentiment score below which clients are taken for unhappy with the price."""
-
-PRICE_TOPIC = "price"
 
 CAUTION = (
     "Nobody here knows how clients react to a price: this tells where it stands among the "
@@ -25,36 +20,6 @@ CAUTION = (
 NETWORK = "released histogram of the network, 90% band"
 
 
-@dataclass(frozen=True)
-class Mood:
-    """How clients sound about prices, as far as the texts at hand tell.
-
-    Parameters
-    ----------
-    score : float
-        -1 to 1.
-    texts : int
-    """
-
-    score: float
-    texts: int
-
-    @property
-    def is_unhappy(self) -> bool:
-        """Whether they complain."""
-        return self.score < UNHAPPY
-
-    @property
-    def reason(self) -> Reason:
-        """The score as a reason."""
-        said = "sound unhappy" if self.is_unhappy else "do not sound unhappy"
-        return Reason(
-            because=f"the texts at hand about prices ({self.texts}) {said}",
-            value=self.score,
-            source="sentiment",
-        )
-
-
 def recommend(standing: Standing, mood: Mood | None) -> PricingRecommendation:
     """Say what follows for one price.
 
@@ -62,10 +27,9 @@ def recommend(standing: Standing, mood: Mood | None) -> PricingRecommendation:
     the highest may come down into the third, if clients complain. Between, or where the band
     reaches over a quarter's end, nothing follows.
     """
-    share, network = standing.percentile, standing.network
+    share, network = standing.percentile, standing.distribution
     if share is None or network is None:
-        why = UNTRAINED if standing.released is None else HIDDEN
-        return _told(standing, "not enough data", (), why if network is None else NO_VALUE)
+        return _told(standing, "not enough data", (), standing.why_no_percentile)
     quarters = [network.quantile(one) for one in QUARTERS]
     reasons = [_where(standing, share), *([mood.reason] if mood else [])]
     unhappy = mood is not None and mood.is_unhappy

@@ -1,11 +1,13 @@
-"""How right a model is: of sentiment and of the figures' distributions, exact and from sums."""
+"""How right a model is: of sentiment and of released histograms, exact and from sums."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_fl.agent import Total
 from mesh_fl.agents._histogram import Histogram, total_variation
 from mesh_fl.agents.market.sentiment import SIGNS
 
@@ -15,6 +17,58 @@ Places = NDArray[np.int64]
 
 EIGHTHS = 8
 """Parts of a distribution that a measure counts records in: as many in each, if it is right."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a model says of some records, beside what they tell; None for what is not learned.
+
+    Parameters
+    ----------
+    released : sequence of Histogram
+        What is learned of the figures and of the topics.
+    places : ndarray, shape (n, histograms), or None
+        The cell of each record in each of them, -1 for none.
+    chances : ndarray, shape (n, 3), or None
+        Of each sentiment.
+    level : ndarray, shape (n,)
+        The one that was told, NaN for none.
+    """
+
+    released: Sequence[Histogram]
+    places: Places | None
+    chances: Matrix | None
+    level: Vector
+
+    def rows(self) -> list[Matrix]:
+        """Return the rows of a measure, part by part, none longer than one."""
+        signs = [] if self.chances is None else [confusion_rows(self.chances, self.level)]
+        eighths = [] if self.places is None else [eighth_rows(self.released, self.places)]
+        return [*signs, *eighths]
+
+    def exact(self) -> dict[str, float]:
+        """Return "total_variation", "accuracy" and "macro_f1", as far as they are learned."""
+        found: dict[str, float] = {}
+        if self.places is not None:
+            found["total_variation"] = mean_apart(self.released, self.places)
+        if self.chances is not None:
+            counts = confusion_rows(self.chances, self.level).sum(axis=0)
+            found |= _hits(counts.reshape(len(SIGNS), len(SIGNS)))
+        return found
+
+
+def measured(total: Total) -> dict[str, float]:
+    """Return the same of the sums of a measure, "signs" and "eighths"."""
+    found: dict[str, float] = {}
+    if "eighths" in total:
+        found["total_variation"] = uneven(total["eighths"])
+    if "signs" in total:
+        found |= _hits(np.maximum(total["signs"], 0.0))
+    return found
+
+
+def _hits(counts: Matrix) -> dict[str, float]:
+    return {"accuracy": accuracy(counts), "macro_f1": macro_f1(counts)}
 
 
 def confusion_rows(chances: Matrix, level: Vector) -> Matrix:
@@ -50,20 +104,20 @@ def macro_f1(counts: Matrix) -> float:
 
 
 def eighth_rows(released: Sequence[Histogram], places: Places) -> Matrix:
-    """Return which eighth of each figure's distribution a record falls into, by the model.
+    """Return which eighth of each histogram a record falls into, by the model.
 
     A record whose cell lies in several eighths is divided between them, so that the sums are equal
-    where the distribution is right. All figures together are no longer than one.
+    where the distribution is right. All together are no longer than one.
 
     Parameters
     ----------
     released : sequence of Histogram
-    places : ndarray, shape (n, figures)
-        -1 where a figure is not told.
+    places : ndarray, shape (n, histograms)
+        -1 where a record falls into no cell.
 
     Returns
     -------
-    ndarray, shape (n, figures * EIGHTHS)
+    ndarray, shape (n, histograms * EIGHTHS)
     """
     rows = np.zeros((len(places), len(released), EIGHTHS))
     for number, one in enumerate(released):
@@ -74,11 +128,11 @@ def eighth_rows(released: Sequence[Histogram], places: Places) -> Matrix:
 
 
 def uneven(sums: Matrix) -> float:
-    """Return how far the eighths are from equal, the mean over figures; NaN where none is told.
+    """Return how far the eighths are from equal, the mean over histograms; NaN without records.
 
     Parameters
     ----------
-    sums : ndarray, shape (figures, EIGHTHS)
+    sums : ndarray, shape (histograms, EIGHTHS)
     """
     counts = np.maximum(sums, 0.0)
     even = np.full(EIGHTHS, 1 / EIGHTHS)
@@ -86,8 +140,8 @@ def uneven(sums: Matrix) -> float:
     return float(np.mean(apart)) if apart else math.nan
 
 
-def figures_apart(released: Sequence[Histogram], places: Places) -> float:
-    """Return the total variation between released and true shares, the mean over figures told."""
+def mean_apart(released: Sequence[Histogram], places: Places) -> float:
+    """Return the total variation between released and true shares, the mean of those told."""
     apart = [
         total_variation(one.shares, _shares(column, len(one.counts)))
         for one, column in zip(released, places.T, strict=True)

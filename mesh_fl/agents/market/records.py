@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Data
 from mesh_fl.agents._ordinal import level_chances
-from mesh_fl.agents.market.figures import Figure, seat_rates
+from mesh_fl.agents.market.agreements import seat_rates, why_no_rate
+from mesh_fl.agents.market.figures import Figure
+from mesh_fl.agents.market.likeness import scored
 from mesh_fl.agents.market.request import records_in, told
 from mesh_fl.agents.market.sentiment import PUBLIC_CUTS, SIGNS, declared, features
 from mesh_fl.agents.market.topics import NO_TOPIC, find_topics, topics
@@ -53,7 +55,7 @@ class Reading:
         period, topic and sign of its text, -1 where there is none; "level" is 0 for negative to 2,
         NaN where nobody told it.
         """
-        values, _ = self.values(table)
+        values = self.values(table)
         group = self.groups(told(table, "industry_segment"))
         level = levels(told(table, "sentiment"))
         texts = told(table, "text")
@@ -70,29 +72,50 @@ class Reading:
             "trend": self._trends(table, topic, level, z),
         }
 
-    def values(self, table: Table) -> tuple[Mapping[str, Vector], list[Mapping[str, str]]]:
-        """Return each figure's values, and for each record why one that it tells does not count."""
-        foreign = [
-            one if one and one.upper() != self.currency.upper() else ""
-            for one in told(table, "currency")
-        ]
-        is_foreign = np.array([one != "" for one in foreign], dtype=np.bool_)
-        values: dict[str, Vector] = {}
-        refused: list[dict[str, str]] = [{} for _ in foreign]
+    def values(self, table: Table) -> Mapping[str, Vector]:
+        """Return each figure's values, NaN where there is none that counts."""
+        is_foreign = np.array([one != "" for one in self._foreign(table)], dtype=np.bool_)
+        return {
+            figure.name: np.where(
+                is_foreign & figure.is_price, np.nan, figure.known(self._told(table, figure))
+            )
+            for figure in self.figures
+        }
+
+    def refused(self, table: Table) -> list[Mapping[str, str]]:
+        """Return for each record why figures that it tells, or tells of, do not count."""
+        reasons: list[dict[str, str]] = [{} for _ in range(records_in(table))]
         for figure in self.figures:
-            found = figure.known(self._told(table, figure))
-            values[figure.name] = np.where(is_foreign & figure.is_price, np.nan, found)
-            for row in np.flatnonzero(is_foreign & figure.is_price & np.isfinite(found)):
-                refused[row][figure.name] = (
-                    f"expected a price in {self.currency}, found {foreign[row][:20]!r}"
-                )
-        return values, list(refused)
+            for row, why in enumerate(self._whys(table, figure)):
+                if why:
+                    reasons[row][figure.name] = why
+        return list(reasons)
 
     def groups(self, segments: Sequence[str]) -> Places:
         """Return the place of each record's segment; one more for all others."""
         places = {name.lower(): place for place, name in enumerate(self.segments)}
         found = [places.get(one.lower(), len(self.segments)) for one in segments]
         return np.array(found, dtype=np.int64)
+
+    def _whys(self, table: Table, figure: Figure) -> Iterator[str]:
+        """Yield for each record why it gives no value; empty where it does, or tells nothing."""
+        values, alone = self.values(table)[figure.name], _numbers(table, figure.name)
+        foreign, agreements = self._foreign(table), list(_agreements(table))
+        for row, number in enumerate(alone.tolist()):
+            if math.isfinite(values[row]):
+                yield ""
+            elif foreign[row] and figure.is_price:
+                yield f"expected a price in {self.currency}, found {foreign[row][:20]!r}"
+            else:
+                why = figure.why_unknown(number)
+                gives = figure.from_agreement and not why
+                yield why_no_rate(*agreements[row]) if gives else why
+
+    def _foreign(self, table: Table) -> list[str]:
+        """Return each record's currency where it is another; else empty."""
+        return [
+            one if one.upper() != self.currency.upper() else "" for one in told(table, "currency")
+        ]
 
     def _told(self, table: Table, figure: Figure) -> Vector:
         found = _numbers(table, figure.name)
@@ -120,7 +143,7 @@ class Reading:
     def _trends(self, table: Table, topic: Places, level: Vector, z: NDArray[np.float64]) -> Places:
         """Return the cell of each text: its period, topic and sign, told or as the public says."""
         weights = declared().public_model[: -len(PUBLIC_CUTS)]
-        public = level_chances(z @ weights, np.array(PUBLIC_CUTS)).argmax(axis=1)
+        public = level_chances(scored(z, weights), np.array(PUBLIC_CUTS)).argmax(axis=1)
         sign = np.where(np.isfinite(level), np.nan_to_num(level), public).astype(np.int64)
         period = self._period(_numbers(table, "at"))
         cell = (period * len(topics()) + topic) * len(SIGNS) + sign
@@ -147,6 +170,12 @@ def moment(date: str) -> float:
     """Return a date as seconds since 1970, UTC."""
     found = datetime.fromisoformat(date)
     return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+
+
+def _agreements(table: Table) -> Iterator[tuple[float, str, float]]:
+    """Yield what each record tells of an agreement: amount, period, seats."""
+    amounts, seats = (_numbers(table, name).tolist() for name in ("amount", "seats"))
+    yield from zip(amounts, told(table, "period"), seats, strict=True)
 
 
 def _numbers(table: Table, name: str) -> Vector:

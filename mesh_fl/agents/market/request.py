@@ -65,10 +65,13 @@ ASKING = frozenset(_ASKING.split())
 """A query that begins with one of them asks; others are taken for a feedback."""
 
 FEWEST_WORDS = 4
-"""Words beside a figure's name that make a feedback of a query."""
+"""Words that make a feedback of a query, a figure's name not counted."""
 
 MOST_TEXTS = 100
-"""Texts of one call that are judged: each takes some 10 ms."""
+"""Texts of one call that are judged."""
+
+MOST_CHARACTERS = 20_000
+"""Characters of all texts of one call that are judged: it ends within about two seconds."""
 
 
 def fields(figures: Sequence[Figure]) -> tuple[Field, ...]:
@@ -113,6 +116,12 @@ class Request:
         if self.query and not self.documents and not self.only_asks:
             return self.query, "query"
         return "", ""
+
+    @property
+    def texts(self) -> tuple[Document, ...]:
+        """Return all texts: the one text first, if there is one, then the documents."""
+        text, _ = self.judged
+        return (*((Document(text),) if text else ()), *self.documents)
 
 
 def told(table: Table, name: str) -> list[str]:
@@ -163,7 +172,7 @@ def requests_of(
             refused=refused[row],
             only_asks=_only_asks(columns["query"][row], figures),
         )
-        texts += len(request.documents) + (request.judged[0] != "")
+        texts += len(request.texts)
         if texts > MOST_TEXTS:
             raise DataError(
                 f"expected at most {MOST_TEXTS} texts to judge at once, found more: send fewer"
@@ -177,9 +186,9 @@ def _asked(query: str, figures: Sequence[Figure]) -> tuple[str, ...]:
 
 
 def _only_asks(query: str, figures: Sequence[Figure]) -> bool:
-    """Tell whether a query is one question, an order, or little more than a figure's name."""
+    """Tell whether a query is a question, an order, a few words, or little but a figure's name."""
     words = cut(query).lower().split()
-    if not words or words[-1].endswith("?") or words[0] in ASKING:
+    if len(words) < FEWEST_WORDS or words[-1].endswith("?") or words[0] in ASKING:
         return True
     asked = [one for one in figures if _pattern(one).search(cut(query))]
     rest = cut(query)
@@ -189,4 +198,4 @@ def _only_asks(query: str, figures: Sequence[Figure]) -> bool:
 
 
 def _pattern(figure: Figure) -> re.Pattern[str]:
-    return pattern_of((figure.title, figure.name, figure.name.replace("_", " "), *figure.words))
+    return pattern_of(figure.asked_by)

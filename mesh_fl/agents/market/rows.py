@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.agents._histogram import EMPTY, one_hot
 from mesh_fl.agents._ordinal import gradient_rows
+from mesh_fl.agents.market.likeness import scored
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -48,10 +49,21 @@ def figure_rows(places: Places, cells: tuple[int, ...], width: int) -> Matrix:
 
 def sentiment_rows(model: Vector, z: Matrix, level: Vector, clip: float) -> Matrix:
     """Return each labelled record's gradient, shortened to the clip and divided by it."""
-    rows = gradient_rows(model, z, level)
+    rows = _gradients(model, z, level)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     shortened: Matrix = rows / np.maximum(lengths, clip)
     return shortened
+
+
+def _gradients(model: Vector, z: Matrix, level: Vector) -> Matrix:
+    """Return the rows of `gradient_rows`, each the same to the bit whatever rows are beside it.
+
+    Its matrix product then only ever adds a score times one to a one times zero.
+    """
+    width = z.shape[1]
+    scores = np.stack([scored(z, model[:width]), np.ones(len(z))], axis=1)
+    rows = gradient_rows(np.concatenate([[1.0, 0.0], model[width:]]), scores, level)
+    return np.hstack([rows[:, 1:2] * z, rows[:, 2:]])
 
 
 def released_figures(block: Matrix, cells: tuple[int, ...]) -> Iterator[Vector]:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import softmax
 
+from mesh_fl.agents.market.burdens import Changed, changed
 from mesh_fl.agents.market.comparisons import change_told
+from mesh_fl.agents.market.likeness import likeness
 from mesh_fl.agents.market.wording import is_denied, pattern_of
 from mesh_fl.text.encoder import Vectors, cut, load_encoder
 
@@ -29,12 +31,13 @@ NEAREST = 3
 TEMPERATURE = 0.06
 """Of the softmax over groups of sentences."""
 
-COMPARISON = "figures compared"
-"""The feature that reads "13.1 compared with 8.7"."""
+COMPARISON = "figures compared, or a burden that changes"
+"""The feature that reads "13.1 compared with 8.7", and "fewer tickets"."""
 
 COMPARISON_WEIGHT = 1.6
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 
 
 class _Declared(BaseModel):
@@ -51,9 +54,13 @@ class Anchors(_Declared):
 
 
 class Words(_Declared):
-    """Words of one kind; one that is denied counts as its opposite."""
+    """Words of one kind; one that is denied counts as its opposite.
+
+    With `of_change` so does one that tells the change of a burden; see `burdens`.
+    """
 
     phrases: tuple[str, ...] = Field(min_length=1)
+    of_change: bool = False
 
 
 class Sentiment(BaseModel):
@@ -102,7 +109,7 @@ def features(texts: Sequence[str], vectors: Vectors, encoder: str) -> Matrix:
     shown = [cut(text) for text in texts]
     likeness = _Likeness.load(encoder).shares(vectors)
     patterns = [pattern_of(one.phrases) for one in declared().words]
-    said = [[_said(text, one) for one in patterns] + [change_told(text)] for text in shown]
+    said = [_all_said(text, patterns) for text in shown]
     rows = np.hstack([likeness, np.array(said).reshape(len(texts), len(patterns) + 1)])
     rows[[not text for text in shown]] = 0.0
     return rows
@@ -122,15 +129,40 @@ class _Likeness:
 
     def shares(self, vectors: Vectors) -> Matrix:
         """Return each group's share of the likeness, shape (n, groups)."""
-        scores = [
-            np.sort(vectors.astype(np.float64) @ group.T, axis=1)[:, -NEAREST:].mean(axis=1)
-            for group in self.groups
-        ]
-        shares: Matrix = softmax(np.stack(scores, axis=1) / TEMPERATURE, axis=1)
+        return np.array([self._shares(one) for one in vectors]).reshape(-1, len(self.groups))
+
+    def _shares(self, vector: Vectors) -> Vector:
+        nearest = [np.sort(likeness(vector, group))[-NEAREST:].mean() for group in self.groups]
+        shares: Vector = softmax(np.array(nearest) / TEMPERATURE)
         return shares
 
 
-def _said(text: str, pattern: re.Pattern[str]) -> float:
-    """Return how much a text says of some words: one is a half, a denied one less than none."""
-    found = [-1 if is_denied(text, match.start()) else 1 for match in pattern.finditer(text)]
+def _all_said(text: str, patterns: Sequence[re.Pattern[str]]) -> list[float]:
+    """Return what a text says of each kind of words, then how what it compares changed."""
+    rises, falls = _rises_and_falls()
+    up, down = changed(text, rises), changed(text, falls)
+    of_burdens = Changed(up.burdens | down.burdens, up.changes | down.changes)
+    eased = float(np.sign(len(down.changes) - len(up.changes)))
+    said = [_said(text, one, of_burdens) for one in patterns]
+    return [*said, change_told(text) or eased]
+
+
+def _said(text: str, pattern: re.Pattern[str], of_burdens: Changed) -> float:
+    """Return how much a text says of some words: one is a half, a denied one less than none.
+
+    A change of a burden counts as the opposite, and the burden itself for nothing.
+    """
+    found = [
+        -1 if is_denied(text, match.start()) != (match.start() in of_burdens.changes) else 1
+        for match in pattern.finditer(text)
+        if match.start() not in of_burdens.burdens
+    ]
     return float(np.clip(sum(found), -2, 2)) / 2 if found else 0.0
+
+
+@cache
+def _rises_and_falls() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    told = [one for one in declared().words if one.of_change]
+    rises = tuple(phrase for one in told if one.weight > 0 for phrase in one.phrases)
+    falls = tuple(phrase for one in told if one.weight < 0 for phrase in one.phrases)
+    return pattern_of(rises), pattern_of(falls)

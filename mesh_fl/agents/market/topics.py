@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from mesh_fl.agents.market.likeness import likeness
 from mesh_fl.agents.market.wording import pattern_of
 from mesh_fl.text.encoder import Vectors, cut, load_encoder
 
@@ -59,7 +60,9 @@ def find_topics(texts: Sequence[str], vectors: Vectors, encoder: str) -> NDArray
     if not len(texts):
         return np.zeros(0, dtype=np.int64)
     held = np.array([named_in(text) for text in texts])
-    nearest = np.stack([(vectors @ one.T).max(axis=1) for one in _sentences(encoder)], axis=1)
+    nearest = np.array(
+        [[likeness(row, one).max() for one in _sentences(encoder)] for row in vectors]
+    )
     # Likeness decides between topics with as many words.
     by_words = np.argmax(held + np.clip(nearest, 0, 0.99), axis=1)
     is_known = (held.max(axis=1) > 0) | (nearest.max(axis=1) >= FLOOR)

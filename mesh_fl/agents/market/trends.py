@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from mesh_fl.agents._histogram import REACH, Histogram
+from mesh_fl.agents._histogram import REACH, WELL_ABOVE, Histogram
 from mesh_fl.agents.market.answer import Trend
+from mesh_fl.agents.market.network import takes
 from mesh_fl.agents.market.sentiment import SIGNS
 from mesh_fl.agents.market.topics import topics
 
@@ -39,13 +40,20 @@ class Judged:
         Seconds since 1970, NaN where it is not told.
     score : ndarray, shape (n,)
         -1 to 1.
+    sign : ndarray, shape (n,)
+        Place of the likeliest sentiment in `SIGNS`.
     topic : ndarray, shape (n,)
         Place of the topic, -1 for none.
     """
 
     at: Vector
     score: Vector
+    sign: NDArray[np.int64]
     topic: NDArray[np.int64]
+
+    def part(self, start: int) -> "Judged":
+        """Return the texts from one on."""
+        return Judged(self.at[start:], self.score[start:], self.sign[start:], self.topic[start:])
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class _Change:
 
 
 def document_trends(texts: Judged) -> tuple[tuple[Trend, ...], str]:
-    """Compare the latest month with all before it.
+    """Compare the latest month that has texts enough with all before it.
 
     Returns
     -------
@@ -71,18 +79,28 @@ def document_trends(texts: Judged) -> tuple[tuple[Trend, ...], str]:
     known = sorted(set(months.tolist()) - {""})
     if len(known) < 2:
         return (), "the documents tell no two months: give each a time at"
-    after, before = months == known[-1], (months != known[-1]) & (months != "")
-    if min(after.sum(), before.sum()) < FEWEST:
-        return (), f"expected at least {FEWEST} documents in {known[-1]} and as many before"
+    latest = _latest(months, known)
+    if latest is None:
+        return (), f"expected at least {FEWEST} documents in a month and as many before it"
+    after, before = months == latest, (months < latest) & (months != "")
     changes = list(_changes(texts, before, after))
     reach = float(norm.isf(ERROR_RATE / 2 / len(changes)))
     told = sorted(
         (one for one in changes if abs(one.change) > reach * one.error),
         key=lambda one: -abs(one.change) / one.error,
     )
-    names = ("before", known[-1]) if len(known) > 2 else (known[0], known[1])
+    names = (known[0] if known.index(latest) == 1 else "before", latest)
     found = tuple(_trend(one, reach, names, int(after.sum() + before.sum())) for one in told)
     return found, "" if found else "no change stands out of chance"
+
+
+def _latest(months: NDArray[np.str_], known: Sequence[str]) -> str | None:
+    """Return the latest month with `FEWEST` texts and as many before; a new month has few yet."""
+    for month in reversed(known):
+        earlier = (months < month) & (months != "")
+        if min((months == month).sum(), earlier.sum()) >= FEWEST:
+            return month
+    return None
 
 
 def network_trends(released: Histogram, periods: Sequence[str]) -> tuple[tuple[Trend, ...], str]:
@@ -103,7 +121,8 @@ def network_trends(released: Histogram, periods: Sequence[str]) -> tuple[tuple[T
         for number in (len(periods) - 2, len(periods) - 1)
     )
     if not (before.is_seen and after.is_seen):
-        return (), "not enough data: the noise hides the texts of a period"
+        needed = takes(REACH * WELL_ABOVE * before.noise_sd * math.sqrt(size), "texts in each")
+        return (), f"not enough data: the noise hides the texts of a period; {needed}"
     found = tuple(
         trend
         for place in range(len(topics()))
@@ -160,12 +179,13 @@ def _changes(
 
 def _mean_change(topic: int | None, before: Vector, after: Vector) -> _Change:
     """Return the change of a mean, its error as Welch's (1947)."""
-    error = math.hypot(*(_spread(one) / math.sqrt(len(one)) for one in (before, after)))
+    error = math.hypot(*(spread(one) / math.sqrt(len(one)) for one in (before, after)))
     return _Change(topic, "sentiment", float(after.mean() - before.mean()), error)
 
 
-def _spread(scores: Vector) -> float:
-    return max(LEAST_SPREAD, float(scores.std(ddof=1)))
+def spread(scores: Vector) -> float:
+    """Return the standard deviation of scores, no less than `LEAST_SPREAD`."""
+    return max(LEAST_SPREAD, float(scores.std(ddof=1)) if len(scores) > 1 else 0.0)
 
 
 def _share_change(topic: int, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> _Change:
@@ -174,11 +194,11 @@ def _share_change(topic: int, before: NDArray[np.bool_], after: NDArray[np.bool_
     Agresti and Caffo 2000.
     """
     shares = [(float(one.sum()) + 1) / (len(one) + 2) for one in (before, after)]
-    spread = sum(
+    variance = sum(
         share * (1 - share) / (len(one) + 2)
         for share, one in zip(shares, (before, after), strict=True)
     )
-    return _Change(topic, "share", shares[1] - shares[0], math.sqrt(spread))
+    return _Change(topic, "share", shares[1] - shares[0], math.sqrt(variance))
 
 
 def _trend(one: _Change, reach: float, names: tuple[str, str], texts: int) -> Trend:

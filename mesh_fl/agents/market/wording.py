@@ -7,10 +7,13 @@ DENIAL_REACH_CHARACTERS = 24
 """How far before a word a denial may stand, as in "not very helpful"."""
 
 _DENIALS = re.compile(
-    r"\b(?:no|not|never|without|hardly|nor|neither|cannot|can't|isn't|wasn't|aren't|weren't|"
-    r"didn't|doesn't|don't|won't)\b[^.,;:!?]*$",
+    r"\b(?:no|not(?! only)|never|without|hardly|nor|neither|nobody|cannot|can't|isn't|wasn't|"
+    r"aren't|weren't|didn't|doesn't|don't|won't)\b[^.,;:!?]*$",
     re.IGNORECASE,
 )
+_STRESSED = re.compile(r"\bnever\b[^.,;:!?]*\b(?:so|such|this|that|more)\b", re.IGNORECASE)
+_NEVER = re.compile(r"\bnever\b[^.,;:!?]*$", re.IGNORECASE)
+_COMPARATIVE = re.compile(r"better|worse|[a-z]{2,}[^aeiou]er\b|[a-z]+ier\b", re.IGNORECASE)
 
 
 @cache
@@ -25,6 +28,11 @@ def pattern_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def is_denied(text: str, start: int) -> bool:
-    """Tell whether a denial stands shortly before a place, in the same part of the sentence."""
+    """Tell whether a denial stands shortly before a place, in the same part of the sentence.
+
+    "Never so bad" and "never been better" stress a word and do not deny it.
+    """
     before = text[max(0, start - DENIAL_REACH_CHARACTERS) : start]
-    return _DENIALS.search(before) is not None
+    is_compared = _NEVER.search(before) is not None and _COMPARATIVE.match(text, start) is not None
+    is_stressed = _STRESSED.search(before) is not None or is_compared
+    return _DENIALS.search(before) is not None and not is_stressed

@@ -1,11 +1,17 @@
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mesh_fl import check_agent
+from mesh_fl.agents._ordinal import gradient_rows
 from mesh_fl.agents.market.agent import Figure, MarketIntelligence
+from mesh_fl.agents.market.agreements import months_of
+from mesh_fl.agents.market.rows import sentiment_rows
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import unpack
 from mesh_fl.registry import build, config_of
@@ -71,6 +77,7 @@ def test_configuration_comes_back() -> None:
         {"learns": ("figures", "figures")},
         {"periods": ("2026-04-01", "2026-01-01")},
         {"periods": ("soon", "later")},
+        {"periods": ("2026-01-01",), "learns": ("topics",)},
         {"currency": " "},
         {"encoder": "gpt"},
         {"records": 0.0},
@@ -144,6 +151,61 @@ def test_prices_in_another_currency_are_left_out_and_other_figures_kept() -> Non
     assert (places[:, 1] >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("period", "months"),
+    [
+        ("per month", 1), ("Monthly", 1), ("a month", 1), ("/month", 1), ("p.m.", 1),
+        ("each quarter", 3), ("per annum", 12), ("p.a.", 12), ("12 months", 12), ("1 year", 12),
+        ("half year", 6),
+        ("2 years", None), ("per", None), ("", None), ("a", None), ("24 months", None),
+    ],
+)  # fmt: skip
+def test_periods_are_understood_as_people_write_them(period: str, months: int | None) -> None:
+    assert months_of(period) == pytest.approx(math.nan if months is None else months, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("learns", "told"),
+    [
+        (("figures",), ["total_variation"]),
+        (("topics",), ["total_variation"]),
+        (("sentiment",), ["accuracy", "macro_f1"]),
+        (("figures", "sentiment", "topics"), ["total_variation", "accuracy", "macro_f1"]),
+    ],
+)
+def test_only_what_is_learned_is_told_of(learns, told: list[str]) -> None:
+    agent = replace(EVERYTHING, learns=learns)
+    data, state = agent.simulated(100, 1), agent.init()
+    assert list(agent.evaluate(state, data)) == told
+    total = unpack(agent.measure_layout(), agent.measure(state, data).sum(axis=0))
+    assert list(agent.score(total)) == told
+
+
+def test_a_row_is_the_same_to_the_bit_whatever_rows_are_beside_it() -> None:
+    table = records(24) | {
+        "text": np.array([f"{TEXTS[n % 4][0]} {n}" for n in range(24)], dtype=object)
+    }
+    state = EVERYTHING.init()
+    together = EVERYTHING.prepare(table)
+    rows = EVERYTHING.contribute(state, together)
+    for row in range(24):
+        alone = EVERYTHING.prepare({name: column[row : row + 1] for name, column in table.items()})
+        assert all((alone[name][0] == together[name][row]).all() for name in ("z", "trend"))
+        assert EVERYTHING.contribute(state, alone).tobytes() == rows[row].tobytes()
+
+
+@given(st.integers(1, 200), st.integers(0, 1000))
+def test_gradients_are_those_of_the_model_row_by_row(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    model, z = random.normal(size=18), random.normal(size=(count, 16))
+    level = random.choice([0.0, 1.0, 2.0, np.nan], count)
+    rows = sentiment_rows(model, z, level, 1e9)
+    np.testing.assert_allclose(rows * 1e9, gradient_rows(model, z, level), atol=1e-12)
+    place = int(random.integers(count))
+    one = slice(place, place + 1)
+    assert sentiment_rows(model, z[one], level[one], 1e9).tobytes() == rows[place].tobytes()
+
+
 def test_segments_part_the_cells() -> None:
     places = EVERYTHING.prepare(records(4))["places"][:, 0]
     assert (places // 10).tolist() == [0, 1, 2, 2]
@@ -175,6 +237,7 @@ def test_adapting_keeps_what_one_has() -> None:
     data = agent.simulated(101, 5)
     state = agent.adapt(agent.init(), data)
     median, count = state["own_medians"][0]
+    assert state["own_segment_medians"][0, 0].tolist() == [median, count]
     assert (median, count) == (np.median(data["values"]), 101)
     assert agent.evaluate(state, data)["total_variation"] == pytest.approx(0, abs=1e-9)
     trained = agent.adapt({**agent.init(), "round": np.array(1.0)}, data)

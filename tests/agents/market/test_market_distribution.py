@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mesh_fl.agents._histogram import EMPTY, LEVEL, Histogram
+from mesh_fl.agents.market.burdens import changed
 from mesh_fl.agents.market.comparisons import change_told
-from mesh_fl.agents.market.distribution import Distribution
+from mesh_fl.agents.market.distribution import Distribution, records_needed
 from mesh_fl.agents.market.figures import RATE_PER_SEAT, Figure
 from mesh_fl.agents.market.wording import is_denied, pattern_of
 
@@ -82,6 +83,8 @@ def test_what_the_noise_hides_is_not_seen() -> None:
         ("profit was 13.1 million, compared with 8.7 million", 1),
         ("profit fell from 13.1 to 8.7", -1),
         ("costs rose to 12 from 10", -1),
+        ("our bill went up from 90 to 130 a seat", -1),
+        ("the share price rose to 12 from 10", 1),
         ("a loss of 2.1 million, compared to a profit of 1.4 million", -1),
         ("a profit of 1.4 million, compared to a loss of 2.1 million", 1),
         ("sales of 1,200,000 against 900,000", 1),
@@ -98,3 +101,53 @@ def test_words_are_whole_and_may_be_denied() -> None:
     assert [match[0] for match in pattern.finditer("HELPFUL, badge, bad")] == ["HELPFUL", "bad"]
     assert is_denied("not very helpful", 9)
     assert not is_denied("It did not work. helpful", 17)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_turned"),
+    [
+        ("complaints fell", True),
+        ("the number of tickets per month has fallen", True),
+        ("lower fees", True),
+        ("we fell over your fees", False),
+        ("costs were stable and sales fell", False),
+        ("sales fell because of costs", False),
+        ("the share price fell", False),
+        ("the price fell", True),
+    ],
+)
+def test_a_change_is_that_of_a_burden(text: str, is_turned: bool) -> None:
+    assert bool(changed(text, pattern_of(("fell", "fallen", "lower"))).changes) is is_turned
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "denied"),
+    [
+        ("never been so disappointed", "disappointed", False),
+        ("it has never been better", "better", False),
+        ("it is not better", "better", True),
+        ("never helpful", "helpful", True),
+        ("not only helpful", "helpful", False),
+        ("nobody was helpful", "helpful", True),
+    ],
+)
+def test_never_so_stresses_a_word(text: str, word: str, denied: bool) -> None:
+    assert is_denied(text, text.index(word)) is denied
+
+
+@pytest.mark.parametrize("cells", [50, 150])
+def test_as_many_records_as_it_takes_are_seen_and_half_of_them_are_not(cells: int) -> None:
+    random = np.random.default_rng(5)
+    needed = records_needed(30.0, cells)
+
+    def seen(records: float) -> float:
+        even = np.full(cells, records / cells)
+        return np.mean(
+            [
+                Distribution(RATE_PER_SEAT, Histogram(noised, 30.0), range(cells // 50)).is_seen
+                for noised in even + random.normal(0, 30.0, (200, cells))
+            ]
+        )
+
+    assert seen(1.15 * needed) > 0.8
+    assert seen(0.5 * needed) < 0.2
