@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 from mesh_fl.agent import State
-from mesh_fl.agents.collaboration.answer import CollaborationAnswer, Match
+from mesh_fl.agents.collaboration.answer import CollaborationAnswer, Complementarity, Match
 from mesh_fl.agents.collaboration.deal import read_deal
 from mesh_fl.agents.collaboration.directory import Directory
 from mesh_fl.agents.collaboration.learned import Learned
-from mesh_fl.agents.collaboration.matching import find_matches
+from mesh_fl.agents.collaboration.matching import matches_of, rank
 from mesh_fl.agents.collaboration.need import NOTHING, Need
 from mesh_fl.agents.collaboration.proposal import draft
 from mesh_fl.agents.collaboration.records import Reader
 from mesh_fl.agents.collaboration.request import requests_of
 from mesh_fl.agents.collaboration.revenue import RevenueSharing, share_revenue
 from mesh_fl.agents.collaboration.skill_map import network_of, skill_map, unseen
-from mesh_fl.agents.collaboration.team import complement
+from mesh_fl.agents.collaboration.team import complement, uncertified
 from mesh_fl.schema import Table
 from mesh_fl.text.encoder import load_encoder
 
@@ -53,7 +53,7 @@ class Desk:
         learned = Learned(state, self.introductions_needed)
         asked = list(requests_of(table))
         encoder = load_encoder(self.reader.encoder)
-        vectors = encoder.encode([request.text for request in asked], kept=False)
+        vectors = encoder.encode([request.judged for request in asked], kept=False)
         needs = [
             Need.of(request, vector, self.reader)
             for request, vector in zip(asked, vectors, strict=True)
@@ -61,8 +61,9 @@ class Desk:
         return [self._answer(need, learned) for need in needs]
 
     def _answer(self, need: Need, learned: Learned) -> CollaborationAnswer:
-        matches = find_matches(need, self.directory, learned.weights)
-        team = complement(need, self.directory.own, matches)
+        ranked = rank(need, self.directory, learned.weights)
+        team = complement(need, self.directory.own, [one.candidate for one in ranked])
+        matches = matches_of(ranked, team, self.directory.path)
         revenue = share_revenue(read_deal(need.request.deal)) if need.request.deal else None
         return CollaborationAnswer(
             needed_skills=need.skills,
@@ -72,13 +73,24 @@ class Desk:
             complementarity=team,
             skill_map=skill_map(learned, self.reader.vocabulary.names),
             network=network_of(learned),
-            proposal=draft(need, team, revenue) if need.request.propose else None,
+            proposal=self._proposal(need, team, matches, revenue),
             revenue_sharing=revenue,
             directory_size=len(self.directory.profiles),
             problems=(*_problems(need), *self.directory.problems),
             model_used=load_encoder(self.reader.encoder).name,
             unavailable={**unseen(learned), **self._unavailable(need, matches, revenue)},
         )
+
+    def _proposal(
+        self,
+        need: Need,
+        team: Complementarity | None,
+        matches: tuple[Match, ...],
+        revenue: RevenueSharing | None,
+    ) -> str | None:
+        if not need.request.propose:
+            return None
+        return draft(need, team, uncertified(need, self.directory.own, team, matches), revenue)
 
     def _unavailable(
         self, need: Need, matches: tuple[Match, ...], revenue: RevenueSharing | None

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mesh_fl.agents._reading import Stamp, stamped
+from mesh_fl.agents.collaboration.certificates import Certificates
+from mesh_fl.agents.collaboration.denials import offered
 from mesh_fl.agents.collaboration.phrases import Phrases
 from mesh_fl.agents.collaboration.records import Reader
 from mesh_fl.config import nearest
@@ -35,10 +37,12 @@ class Offer:
         Declared skills, by name; those that its lists name first.
     listed : Phrases
         Its skills, services and certifications, to look for what nobody declared.
+    certificates : Certificates
     """
 
     skills: tuple[str, ...]
     listed: Phrases
+    certificates: Certificates
 
     def has(self, skill: str) -> bool:
         """Tell whether it covers a declared skill, or lists what nobody declared."""
@@ -82,13 +86,14 @@ class Directory:
         """
         _expect_known(files)
         profile, directory = files.get("profile"), files.get("directory")
-        own = None if profile is None else _offers([read_profile(profile)], reader)[0]
+        own = None if profile is None else _offers([_told(read_profile(profile))], reader)[0]
         if directory is None:
             return cls(own=own)
         others = _others(directory, profile)
-        vectors = load_encoder(reader.encoder).encode([one.offered for one in others])
-        problems = _left_out(others, reader)
-        return cls(directory, others, _offers(others, reader), vectors, own, problems)
+        told = [_told(one) for one in others]
+        vectors = load_encoder(reader.encoder).encode([one.offered for one in told])
+        problems = _left_out(told, reader)
+        return cls(directory, others, _offers(told, reader), vectors, own, problems)
 
 
 class Shelf:
@@ -143,6 +148,17 @@ def _others(directory: Path, profile: Path | None) -> tuple[Profile, ...]:
     )
 
 
+def _told(profile: Offering) -> Offering:
+    """Leave out what a profile says it does not offer."""
+    lists = {
+        "services": profile.services,
+        "skills": profile.skills,
+        "certifications": profile.certifications,
+    }
+    left = {name: tuple(filter(None, map(offered, one))) for name, one in lists.items()}
+    return profile.model_copy(update={**left, "about": offered(profile.about)})
+
+
 def _offers(profiles: Sequence[Offering], reader: Reader) -> tuple[Offer, ...]:
     entries = [(*one.skills, *one.services) for one in profiles]
     meant = reader.meant(list(chain(*entries)), _judged(_silent(profiles, reader)))
@@ -152,7 +168,8 @@ def _offers(profiles: Sequence[Offering], reader: Reader) -> tuple[Offer, ...]:
         places = [place for entry in listed for place in meant[entry]]
         places += reader.vocabulary.named(one.about)
         known = dict.fromkeys(names[place] for place in places if place != reader.vocabulary.other)
-        found.append(Offer(tuple(known), Phrases.of((*listed, *one.certifications))))
+        words = Phrases.of((*listed, *one.certifications))
+        found.append(Offer(tuple(known), words, Certificates.of(one.certifications)))
     return tuple(found)
 
 
@@ -169,7 +186,7 @@ def _judged(silent: Sequence[Sequence[str]]) -> frozenset[str]:
     return frozenset(islice(once, MOST_JUDGED_OF_ALL))
 
 
-def _left_out(profiles: Sequence[Profile], reader: Reader) -> tuple[str, ...]:
+def _left_out(profiles: Sequence[Offering], reader: Reader) -> tuple[str, ...]:
     silent = _silent(profiles, reader)
     left = len(set(chain(*silent)) - _judged(silent)) if reader.least_similarity < 1 else 0
     if not left:

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agents.collaboration.acceptance import Fit, chance
-from mesh_fl.agents.collaboration.answer import Match, Reason
+from mesh_fl.agents.collaboration.answer import Complementarity, Match, Reason
 from mesh_fl.agents.collaboration.directory import Directory, Offer
 from mesh_fl.agents.collaboration.need import Need
-from mesh_fl.agents.collaboration.phrases import Phrases
 from mesh_fl.agents.collaboration.regions import works_in
 from mesh_fl.profile import Profile, today_utc
 
@@ -53,7 +52,7 @@ class Candidate:
     @cached_property
     def certifications_missing(self) -> tuple[str, ...]:
         """Of those asked for."""
-        held = Phrases.of(self.profile.certifications)
+        held = self.offer.certificates
         return tuple(one for one in self.need.request.certifications if one not in held)
 
     @property
@@ -102,10 +101,18 @@ class Candidate:
         return None if hours is None or capacity is None else capacity / hours
 
 
-def find_matches(
-    need: Need, directory: Directory, weights: NDArray[np.float64]
-) -> tuple[Match, ...]:
-    """Return the members that fit best, `MOST_MATCHES` at most.
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate with its chance of acceptance, and what each feature adds to the log-odds."""
+
+    candidate: Candidate
+    fit: Fit
+    contributions: NDArray[np.float64]
+    score: float
+
+
+def rank(need: Need, directory: Directory, weights: NDArray[np.float64]) -> tuple[Ranked, ...]:
+    """Return all members that have to do with a need, the best first.
 
     Parameters
     ----------
@@ -127,9 +134,27 @@ def find_matches(
     )
     best = _one_each(ranked, [one.profile.name for one in candidates])
     return tuple(
-        _match(candidates[place], fits[place], x[place] * weights, float(scores[place]), directory)
-        for place in best[:MOST_MATCHES]
+        Ranked(candidates[place], fits[place], x[place] * weights, float(scores[place]))
+        for place in best
     )
+
+
+def matches_of(
+    ranked: Sequence[Ranked], team: Complementarity | None, path: Path | None
+) -> tuple[Match, ...]:
+    """Return the `MOST_MATCHES` best, then whoever else is in the team.
+
+    Parameters
+    ----------
+    ranked : sequence of Ranked
+        The best first.
+    team : Complementarity or None
+    path : Path or None
+        Of the directory.
+    """
+    partners = set() if team is None else {one.msp_id for one in team.partners}
+    rest = (one for one in ranked[MOST_MATCHES:] if one.candidate.profile.handle in partners)
+    return tuple(_match(one, path) for one in (*ranked[:MOST_MATCHES], *rest))
 
 
 def _one_each(ranked: Sequence[int], names: Sequence[str | None]) -> list[int]:
@@ -160,23 +185,18 @@ def _candidates(need: Need, directory: Directory) -> list[Candidate]:
     ]
 
 
-def _match(
-    candidate: Candidate,
-    fit: Fit,
-    contributions: NDArray[np.float64],
-    score: float,
-    directory: Directory,
-) -> Match:
+def _match(ranked: Ranked, path: Path | None) -> Match:
+    candidate = ranked.candidate
     profile = candidate.profile
     told = sorted(
-        zip(candidate.reasons(fit), contributions.tolist(), strict=False),
+        zip(candidate.reasons(ranked.fit), ranked.contributions.tolist(), strict=False),
         key=lambda reason: -abs(reason[1]),
     )
     return Match(
         msp_id=profile.handle,
         name=profile.name,
         name_source="hidden" if profile.name is None else "claimed by the card",
-        match_score=score,
+        match_score=ranked.score,
         cosine=candidate.cosine,
         skills=candidate.covered,
         missing=tuple(one for one in candidate.need.skills if one not in candidate.covered),
@@ -189,7 +209,7 @@ def _match(
             for because, contribution in told
             if abs(contribution) >= LEAST_TOLD
         ),
-        ask=_command(profile.handle, directory.path),
+        ask=_command(profile.handle, path),
         unavailable=_unavailable(candidate),
     )
 

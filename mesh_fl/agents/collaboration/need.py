@@ -8,6 +8,7 @@ from mesh_fl.text.encoder import Vectors
 from mesh_fl.text.language import unreadable
 
 NOTHING = "nothing was asked for: give requirements or skills"
+UNWANTED = "they tell only what is not needed"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Need:
     @classmethod
     def of(cls, request: Request, vector: Vectors, reader: Reader) -> "Need":
         """Read a request: its skills as listed, else as its text names them, else by likeness."""
-        refusal = unreadable(request.text) if request.text else NOTHING
+        refusal = _refusal(request)
         judged = None if refusal else vector
         return cls(request, _skills(request, judged, reader), judged, refusal)
 
@@ -41,6 +42,12 @@ class Need:
     def is_empty(self) -> bool:
         """Whether nothing was asked for."""
         return not self.request.text
+
+
+def _refusal(request: Request) -> str | None:
+    if not request.text:
+        return NOTHING
+    return unreadable(request.text) if request.judged else UNWANTED
 
 
 def _skills(request: Request, vector: Vectors | None, reader: Reader) -> tuple[str, ...]:
@@ -51,7 +58,7 @@ def _skills(request: Request, vector: Vectors | None, reader: Reader) -> tuple[s
         for name in ([names[place] for place in reader.vocabulary.named(entry)] or [entry])
     ]
     if not listed:
-        listed = [names[place] for place in reader.vocabulary.named(request.requirements)]
+        listed = [names[place] for place in reader.vocabulary.named(request.wanted)]
     if not listed and vector is not None and reader.least_similarity < 1:
         listed = [names[place] for place in reader.likeness().meant(vector)]
     return tuple(dict.fromkeys(listed))

@@ -1,7 +1,7 @@
 """A joint proposal in Markdown: what was given, and what is still open."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mesh_fl.agents.collaboration.answer import Complementarity, Helper
 from mesh_fl.agents.collaboration.need import Need
@@ -10,7 +10,12 @@ from mesh_fl.agents.collaboration.revenue import RevenueSharing
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#!|~&]|^[-+])")
 
 
-def draft(need: Need, team: Complementarity | None, revenue: RevenueSharing | None) -> str:
+def draft(
+    need: Need,
+    team: Complementarity | None,
+    uncertified: Sequence[str],
+    revenue: RevenueSharing | None,
+) -> str:
     """Return a draft.
 
     Parameters
@@ -18,6 +23,8 @@ def draft(need: Need, team: Complementarity | None, revenue: RevenueSharing | No
     need : Need
     team : Complementarity or None
         Who covers what.
+    uncertified : sequence of str
+        Certifications asked for that nobody in the team names.
     revenue : RevenueSharing or None
         Who is paid what.
     """
@@ -26,7 +33,7 @@ def draft(need: Need, team: Complementarity | None, revenue: RevenueSharing | No
         _task(need),
         _work(team),
         _price(revenue),
-        _open(need, team, revenue),
+        _open(need, team, uncertified, revenue),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -64,13 +71,22 @@ def _price(revenue: RevenueSharing | None) -> list[str]:
     return ["## Price", "", "| who | for | amount |", "|---|---|---|", *lines, "", total]
 
 
-def _open(need: Need, team: Complementarity | None, revenue: RevenueSharing | None) -> list[str]:
-    questions = [f"- {question}" for question in _questions(need, team, revenue)]
+def _open(
+    need: Need,
+    team: Complementarity | None,
+    uncertified: Sequence[str],
+    revenue: RevenueSharing | None,
+) -> list[str]:
+    told = _questions(need, team, uncertified, revenue)
+    questions = [f"- {question}" for question in told]
     return ["## Open questions", "", *questions]
 
 
 def _questions(
-    need: Need, team: Complementarity | None, revenue: RevenueSharing | None
+    need: Need,
+    team: Complementarity | None,
+    uncertified: Sequence[str],
+    revenue: RevenueSharing | None,
 ) -> Iterator[str]:
     asked = need.request
     if not asked.requirements:
@@ -82,6 +98,8 @@ def _questions(
             yield f"Who covers {_plain(skill)}? Nobody in the directory or here does."
         for one in team.partners:
             yield f"Does {_plain(_called(one))} agree? An introduction has to be asked for first."
+    for certification in uncertified:
+        yield f"Who holds {_plain(certification)}? Nobody in the team names it."
     if asked.hours is None and revenue is None:
         yield "How many hours of work is it? None were told."
     if not asked.region:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Data
 from mesh_fl.agents.collaboration.acceptance import FEATURES, Fit
+from mesh_fl.agents.collaboration.denials import needed, offered
 from mesh_fl.agents.collaboration.skills import Likeness, Vocabulary, listed
 from mesh_fl.schema import Field, Table
 from mesh_fl.text.encoder import Vectors, load_encoder
@@ -102,7 +103,10 @@ class Reader:
         """
         count = len(next(iter(table.values()), ()))
         columns = {name: _texts(table, name, count) for name in _TEXTS}
-        pairs = _Pairs.of(self, columns["requirements"], columns["offered"], _judged(table, count))
+        # As in an answer, what is denied does not count; a text that only denies still is one.
+        requirements = [needed(text) or text for text in columns["requirements"]]
+        profiles = [offered(text) or text for text in columns["offered"]]
+        pairs = _Pairs.of(self, requirements, profiles, _judged(table, count))
         outcome = np.where(pairs.is_whole, _numbers(table, "accepted", count), math.nan)
         is_introduction = np.isfinite(outcome)
         needs = [

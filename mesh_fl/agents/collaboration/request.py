@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesh_fl.agents._reading import text as plain
+from mesh_fl.agents.collaboration.denials import needed
 from mesh_fl.agents.collaboration.skills import listed
 from mesh_fl.schema import Field, Table
 
@@ -85,8 +86,18 @@ class Request:
 
     @property
     def text(self) -> str:
-        """What is needed, for the encoder."""
+        """All that was asked, in words."""
         return ". ".join(filter(None, (self.requirements, ", ".join(self.skills))))
+
+    @property
+    def wanted(self) -> str:
+        """The requirements without what they say is not needed."""
+        return needed(self.requirements)
+
+    @property
+    def judged(self) -> str:
+        """What is needed, for the encoder."""
+        return ". ".join(filter(None, (self.wanted, ", ".join(self.skills))))
 
 
 def requests_of(table: Table) -> Iterator[Request]:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from mesh_fl.agents.collaboration.answer import Complementarity, Helper, Match
 from mesh_fl.agents.collaboration.directory import Offer
+from mesh_fl.agents.collaboration.matching import Candidate
 from mesh_fl.agents.collaboration.need import Need
 
 
-def complement(need: Need, own: Offer | None, matches: Sequence[Match]) -> Complementarity | None:
+def complement(
+    need: Need, own: Offer | None, candidates: Sequence[Candidate]
+) -> Complementarity | None:
     """Return who covers what, by a greedy search (Chvatal 1979); None where no skill is needed.
 
     Parameters
@@ -15,7 +18,7 @@ def complement(need: Need, own: Offer | None, matches: Sequence[Match]) -> Compl
     need : Need
     own : Offer or None
         Ours; without one, partners have to cover all.
-    matches : sequence of Match
+    candidates : sequence of Candidate
         The best first: of two that add as much, the better one is taken.
     """
     if not need.skills:
@@ -23,12 +26,13 @@ def complement(need: Need, own: Offer | None, matches: Sequence[Match]) -> Compl
     held = tuple(skill for skill in need.skills if own is not None and own.has(skill))
     open_skills = [skill for skill in need.skills if skill not in held]
     partners: list[Helper] = []
-    while open_skills and matches:
-        best = max(matches, key=lambda match: len(set(match.skills) & set(open_skills)))
-        brings = tuple(skill for skill in open_skills if skill in best.skills)
+    while open_skills and candidates:
+        best = max(candidates, key=lambda one: len(set(one.covered) & set(open_skills)))
+        brings = tuple(skill for skill in open_skills if skill in best.covered)
         if not brings:
             break
-        partners.append(Helper(msp_id=best.msp_id, name=best.name, skills=brings))
+        profile = best.profile
+        partners.append(Helper(msp_id=profile.handle, name=profile.name, skills=brings))
         open_skills = [skill for skill in open_skills if skill not in brings]
     return Complementarity(
         own=held,
@@ -36,4 +40,27 @@ def complement(need: Need, own: Offer | None, matches: Sequence[Match]) -> Compl
         covered_together=1 - len(open_skills) / len(need.skills),
         partners=tuple(partners),
         uncovered=tuple(open_skills),
+    )
+
+
+def uncertified(
+    need: Need, own: Offer | None, team: Complementarity | None, matches: Sequence[Match]
+) -> tuple[str, ...]:
+    """Return the certifications asked for that neither we nor a partner in the team names.
+
+    Parameters
+    ----------
+    need : Need
+    own : Offer or None
+    team : Complementarity or None
+    matches : sequence of Match
+        With all partners in the team.
+    """
+    partners = set() if team is None else {one.msp_id for one in team.partners}
+    missing = [set(one.certifications_missing) for one in matches if one.msp_id in partners]
+    return tuple(
+        asked
+        for asked in need.request.certifications
+        if not (own is not None and asked in own.certificates)
+        and all(asked in one for one in missing)
     )

@@ -143,8 +143,8 @@ class Database:
         """
         import duckdb
 
-        self._check(sql)
         cursor = self._connection.cursor()
+        _check(cursor, sql)
         try:
             with _ended_after(cursor, LONGEST_S):
                 cursor.execute(sql)
@@ -159,16 +159,6 @@ class Database:
         shown = tuple(tuple(_cell(value) for value in row) for row in rows[:most_rows])
         return Result(names, shown, len(rows) > most_rows)
 
-    def _check(self, sql: str) -> None:
-        import duckdb
-
-        try:
-            statements = self._connection.extract_statements(sql)
-        except duckdb.Error as error:
-            raise DataError(f"expected one SELECT, found what is no SQL: {error}") from None
-        if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
-            raise DataError(f"expected one SELECT, found {len(statements)} statements or another")
-
 
 def _locked_connection() -> "duckdb.DuckDBPyConnection":
     try:
@@ -180,6 +170,17 @@ def _locked_connection() -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:", config=dict(_LOCKED))
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _check(cursor: "duckdb.DuckDBPyConnection", sql: str) -> None:
+    import duckdb
+
+    try:
+        statements = cursor.extract_statements(sql)
+    except duckdb.Error as error:
+        raise DataError(f"expected one SELECT, found what is no SQL: {error}") from None
+    if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
+        raise DataError(f"expected one SELECT, found {len(statements)} statements or another")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from mesh_fl.agents.query.chunks import Scan, scan
 from mesh_fl.agents.query.currency import by_currency, currencies_plans, is_money
 from mesh_fl.agents.query.database import Database, Result
+from mesh_fl.agents.query.doubts import refuse_doubts
 from mesh_fl.agents.query.drawn import chart_of
 from mesh_fl.agents.query.plan import Linked, Measure, Plan
 from mesh_fl.agents.query.reading import Reading, UnclearError
@@ -73,6 +74,7 @@ class Engine:
         first = words[0].written.lower() if words else ""
         reading = Reading(list(found.chunks), vocabulary(), self._filled(), now, first)
         try:
+            refuse_doubts([word.written for word in words])
             return self._answer(understand(reading), found, now)
         except UnclearError as error:
             return replace(error.refused, suggestions=SUGGESTIONS)
@@ -102,7 +104,7 @@ class Engine:
         columns = tuple(_column(name, plan, unit) for name in result.names)
         sentence = sentence_of(plan, result.names, result.rows, unit)
         if result.truncated:
-            sentence = f"More than {sentence[:1].lower()}{sentence[1:]}"
+            sentence = f"The first {len(result.rows)} of more rows are told. {sentence}"
         return Found(
             sentence=" ".join([sentence, *self._left_out(plan, result, now)]),
             interpretation=interpretation_of(plan, unit),
@@ -131,6 +133,8 @@ class Engine:
     def _left_out(self, plan: Plan, result: Result, now: datetime) -> list[str]:
         """Say how many rows lack the value that is put together."""
         if plan.measure is None or plan.sides or plan.yes_no or plan.having or plan.with_empty:
+            return []
+        if result.truncated:
             return []
         if plan.groups and (plan.measure.quantity or plan.order or plan.measure.share_of):
             return []

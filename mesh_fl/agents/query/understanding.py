@@ -14,6 +14,7 @@ from mesh_fl.agents.query.relations import table_at
 from mesh_fl.agents.query.roles import Roles, roles_of, who
 from mesh_fl.agents.query.subject import subject_of
 from mesh_fl.agents.query.tidying import tidy
+from mesh_fl.agents.query.values import LISTS
 from mesh_fl.msp_tables import TABLES
 
 ASKING = frozenset((
@@ -180,7 +181,8 @@ def _check_alternatives(reading: Reading) -> None:
     """Refuse an or between anything but values of one column: all conditions have to hold."""
     for i in reading.all_of("or"):
         left, right = (_columns(reading, j) for j in (i - 1, i + 1))
-        if not left & right:
+        listed = any(f"{table}.{name}" in LISTS for table, name in left & right)
+        if listed or not left & right:
             raise UnclearError("I can join with or only values of one column: ask for one", "or")
 
 
@@ -199,6 +201,8 @@ def _check_all_used(reading: Reading) -> None:
 
 def _check_quantity(plan: Plan, roles: Roles) -> None:
     """Refuse where what was asked for would be left out of the answer."""
+    if plan.table == "agreements" and plan.measure == Measure("sum", "amount"):
+        raise UnclearError("agreements have prices of unlike periods: ask for the MRR")
     if roles.quantity is None:
         return
     told = {plan.rank, plan.measure.quantity if plan.measure is not None else ""}

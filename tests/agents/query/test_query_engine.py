@@ -384,7 +384,7 @@ def test_a_list_is_cut_and_says_so() -> None:
     answer = found(Engine({"tickets": MadeTable(rows)}), "list tickets")
     assert answer.truncated
     assert len(answer.rows) == 1000
-    assert "More than" in answer.sentence
+    assert "The first 1000 of more rows" in answer.sentence
 
 
 def test_many_threads_get_the_same_answer(engine: Engine) -> None:
