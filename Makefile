@@ -18,8 +18,7 @@ demo: .venv/.ready
 audit: .venv/.ready-for-tests
 	$(BIN)/mesh-sim audit
 
-# Tests that start processes of their own mostly wait, so two files run at a time; in the order of
-# their names, in which the two that count on time limits hardly meet.
+# Tests that start processes of their own run one after the other: they have time limits.
 test: export PYTHONDONTWRITEBYTECODE = # each process would compile the sources anew
 test: .venv/.ready-for-tests lint
 	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist worksteal --ignore tests/end_to_end
