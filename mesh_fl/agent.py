@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.layout import Layout, unpack
 from mesh_fl.schema import Field, Table
-from mesh_fl.site import Site
+from mesh_fl.site import Gathered, OwnTable, Site
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -66,11 +66,15 @@ class Agent(ABC):
     answers_untrained : bool
         Whether `init` already holds public knowledge that is worth serving before any training;
         then every field of the configuration has a default.
+    reads : tuple of str
+        Tables of an MSP (`mesh_fl.msp_tables`) that `gather` makes records of; a record is a row
+        of the first, with what the others tell of it.
     """
 
     unit: ClassVar[Literal["record", "client"]] = "record"
     endpoint: ClassVar[str | None] = None
     answers_untrained: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
     clip: float
     measure_clip: float = 1.0
 
@@ -78,6 +82,29 @@ class Agent(ABC):
     def schema(self) -> tuple[Field, ...]:
         """The columns that `prepare` reads; empty for an agent that is handed arrays."""
         return ()
+
+    @property
+    def borrows(self) -> str:
+        """The agent whose records this one learns from; empty for records of its own."""
+        return ""
+
+    def gather(self, tables: Mapping[str, OwnTable]) -> Gathered:
+        """Make records of several tables, as a member does that names `tables` and not one table.
+
+        A record may depend on the rows of its own id only, in whichever table, and on the public
+        configuration.
+
+        Parameters
+        ----------
+        tables : mapping
+            Those of `reads` that the member lets it read.
+
+        Raises
+        ------
+        DataError
+            If they hold no record.
+        """
+        raise AgentError(f'{type(self).__name__} reads one table: name it by table = "..."')
 
     def prepare(self, table: Table) -> Data:
         """Turn a table into arrays, record by record: nothing may be fitted on private data."""

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
@@ -33,6 +34,9 @@ Name = Annotated[
 ]  # fmt: skip
 """Small letters, digits and hyphens, as in a host name."""
 
+Cap = Annotated[int, Field(ge=1, le=10**12)]
+AgentName = Annotated[str, Field(min_length=1, max_length=200)]
+
 
 class Card(BaseModel):
     """Public facts of a member.
@@ -47,6 +51,9 @@ class Card(BaseModel):
         Ed25519 public key, base64: who signs.
     cap : int
         Declared public upper bound on the member's records.
+    caps : dict of str to int
+        Bounds by agent, of a member that takes part in these agents only; `cap` holds for any
+        agent where it is empty.
     serial : int
         Rises with each renewal, so that an old card never replaces a newer one.
     signature : str
@@ -58,7 +65,8 @@ class Card(BaseModel):
     name: Name
     identity: str = Field(max_length=512)
     signing: str = Field(max_length=64)
-    cap: int = Field(ge=1, le=10**12)
+    cap: Cap
+    caps: dict[AgentName, Cap] = Field(default={}, max_length=100)
     serial: int = Field(default=1, ge=1, le=10**12)
     signature: str = Field(default="", max_length=128)
 
@@ -70,6 +78,7 @@ class Card(BaseModel):
         identity: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey,
         signing: Ed25519PrivateKey,
         serial: int = 1,
+        caps: Mapping[str, int] | None = None,
     ) -> Self:
         """Return a signed card; of the identity, only the public part is used."""
         if isinstance(identity, ec.EllipticCurvePrivateKey):
@@ -79,6 +88,7 @@ class Card(BaseModel):
             identity=_openssh(identity),
             signing=base64.b64encode(public_bytes(signing)).decode(),
             cap=cap,
+            caps=dict(caps or {}),
             serial=serial,
         )
         return card.model_copy(update={"signature": sign(signing, TAG, card.digest)})
@@ -118,6 +128,20 @@ class Card(BaseModel):
             raise ConfigError(
                 f"the card of {self.name} was changed after it was signed: ask for it again"
             )
+
+    def takes_part(self, agent: str) -> bool:
+        """Tell whether the member offers to take part in an agent's trainings."""
+        return not self.caps or agent in self.caps
+
+    def cap_of(self, agent: str) -> int:
+        """Return the upper bound on the member's records for an agent."""
+        return self.caps.get(agent, self.cap)
+
+    @property
+    def bounds(self) -> str:
+        """The declared bounds in words: one for all agents, or one for each."""
+        by_agent = [f"{agent} {cap}" for agent, cap in self.caps.items()]
+        return ", ".join(by_agent) or str(self.cap)
 
     @property
     def signing_key(self) -> bytes:

@@ -130,7 +130,7 @@ class Member:
             )
         self._refuse_restored(enrol.latest)
         seat = self._take_seat(enrol)
-        self._refuse_unaffordable(enrol, seat.records)
+        self._refuse_unaffordable(enrol, seat)
         self.blobs[f"{enrol.training}.consent"] = encode(
             enrol.model_copy(update={"roster": b"", "latest": None})
         )
@@ -211,8 +211,10 @@ class Member:
             records=seat.records.digest,
             cost=seat.plan.cost(call.phase) * seat.cost_factor,
             table=seat.dataset.table,
+            parts=seat.parts.digest if len(seat.parts) else "",
+            part_tables=json.dumps(sorted(seat.dataset.parts)) if len(seat.parts) else "",
         )
-        return self.ledger.charge(charge, seat.records)
+        return self.ledger.charge(charge, seat.records, seat.parts)
 
     def account(self, call: Call, seat: Seat, sealed: str = "", handed_over: str = "") -> Account:
         """Return our signed word on a reply: digests of what is sealed and handed over."""
@@ -361,16 +363,19 @@ class Member:
         self.ledger.policy.admit(plan, self.name, _rows(agent, records))
         return agent, dataset, records
 
-    def _refuse_unaffordable(self, enrol: Enrol, records: RecordSet) -> None:
+    def _refuse_unaffordable(self, enrol: Enrol, seat: Seat) -> None:
+        records = seat.records
         paid = sum(c.cost for c in self.ledger.charges if c.training == enrol.training)
         price = enrol.plan.total_cost * _cost_factor(enrol.plan)
-        if not self.ledger.affords(records, max(0.0, price - paid)):
+        still = max(0.0, price - paid)
+        if not self.ledger.affords(records, still):
             raise BudgetError(
                 f"a record of ours has spent epsilon = {self.ledger.epsilon_spent(records):.4g} of "
                 f"its lifetime {self.ledger.policy.epsilon:g}, and this plan asks for "
                 f"{enrol.plan.epsilon:g} more; at most {self.ledger.epsilon_left(records):.4g} is "
                 "left for another plan (see `mesh-client budget`)"
             )
+        self.ledger.refuse_parts(seat.parts, still, seat.plan.agent)
 
     def _consent(self, training: str) -> Enrol | None:
         blob = self.blobs.get(f"{training}.consent")
@@ -386,6 +391,7 @@ class Member:
             agent=agent,
             dataset=dataset,
             records=records,
+            parts=self.ledger.parts(dataset.parts),
             rows=_rows(agent, records),
             cost_factor=_cost_factor(consent.plan),
             make_cipher=self.make_cipher,

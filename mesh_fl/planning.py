@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mesh_fl.agent import Agent
 from mesh_fl.errors import PlanError
 from mesh_fl.layout import size
-from mesh_fl.privacy.plan import Plan, largest_delta
+from mesh_fl.privacy.plan import Plan, largest_delta, part_of
 from mesh_fl.registry import agent_class, build, config_of
 
 
@@ -50,6 +50,7 @@ def make_plan(
     colluders: int = 1,
     epsilon: float = 0.1,
     delta: float | None = None,
+    share: float = 1.0,
     trust: Literal["distributed", "local"] = "distributed",
 ) -> Plan:
     """Return a calibrated plan for an agent and its members.
@@ -66,6 +67,9 @@ def make_plan(
         See `Plan`.
     epsilon, delta, trust
         See `Plan`; `delta` is the largest sensible one when left out.
+    share : float
+        Part of the budget of `epsilon`, as squared mu, that the plan takes: plans whose shares add
+        up to one promise `epsilon` together.
 
     Raises
     ------
@@ -73,6 +77,7 @@ def make_plan(
         If the terms contradict each other, one line for each contradiction.
     """
     counted = {member: 1 if agent.unit == "client" else cap for member, cap in caps.items()}
+    delta = largest_delta(counted) if delta is None else delta
     try:
         plan = Plan(
             agent=name,
@@ -87,8 +92,8 @@ def make_plan(
             measure_share=measure_share if measures else 0.0,
             spares=spares,
             epoch_steps=epoch_steps,
-            epsilon=epsilon,
-            delta=largest_delta(counted) if delta is None else delta,
+            epsilon=epsilon if share == 1 else part_of(epsilon, delta, share),
+            delta=delta,
             survivors=survivors,
             colluders=colluders,
             caps=counted,

@@ -1,7 +1,7 @@
 """A member's place in one training: the agreed plan, the keys, and the model so far."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgpack
 
@@ -30,11 +30,23 @@ class Dataset:
         The records' table: agents that read the same table share one budget.
     ids : tuple of str
         One id a record, all different.
+    parts : mapping of str to tuple of str
+        Ids of rows of other tables that the records were made of, by table.
+    own : Data, optional
+        All records of the member, where some are dealt to other agents: what stays here may be
+        fitted to them. Those of `data` when None.
     """
 
     data: Data
     table: str
     ids: tuple[str, ...]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own: Data | None = None
+
+    @property
+    def at_home(self) -> Data:
+        """What may be fitted to as long as it stays here: all records."""
+        return self.data if self.own is None else self.own
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,7 @@ class Seat:
         agent: Agent,
         dataset: Dataset,
         records: RecordSet,
+        parts: RecordSet,
         rows: int,
         cost_factor: int,
         make_cipher: CipherFactory,
@@ -116,6 +129,7 @@ class Seat:
         self.agent = agent
         self.dataset = dataset
         self.records = records
+        self.parts = parts
         self.rows = rows
         self.cost_factor = cost_factor
         self._make_cipher = make_cipher

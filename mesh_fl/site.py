@@ -31,6 +31,22 @@ class OwnRows:
     left_out: int = 0
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Records that an agent made of several tables.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        One id a record, all different: those of the first table that the agent reads.
+    table : Table
+        A column for each field of the agent's schema, one entry a record.
+    """
+
+    ids: tuple[str, ...] = field(repr=False)
+    table: Table = field(repr=False)
+
+
 class OwnTable(ABC):
     """One of a member's tables, read when it is needed."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mesh_fl.agent import Agent
 from mesh_fl.client.data import Records, TableSource, read_records
-from mesh_fl.client.holdings import teaching_records
+from mesh_fl.client.holdings import find_records, teaching_records
 from mesh_fl.client.home import Home
 from mesh_fl.client.report import DataReport, data_report
 from mesh_fl.errors import ConfigError, DataError
@@ -42,12 +42,27 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         }
         if not as_json:
             _show(name, source, report, records)
-            _show_teaching(offer, teaching, report)
-        _refuse_above_cap(home.card.cap, name, len(records.ids))
+            _show_teaching(offer, teaching, report.kept)
+        _refuse_above_cap(home, name, len(records.ids))
+    if offer is not None and settings.agents[offer.agent].tables:
+        found[offer.agent] = _check_gathered(home, offer, as_json)
     if as_json:
         show_json(found)
     elif offer is None:
         print("only the ids were read: --offer plan.json checks the columns too")  # noqa: T201
+
+
+def _check_gathered(home: Home, offer: Offer, as_json: bool) -> dict[str, int]:
+    """Make an agent's records of several tables, as a training would."""
+    agent = build(offer.agent, offer.config)
+    made = find_records(agent, offer.agent, home.settings)
+    teaching = teaching_records(agent, agent.prepare(made.table))
+    if not as_json:
+        tables = ", ".join(home.settings.agents[offer.agent].tables)
+        print(f"{offer.agent} makes {len(made.ids)} records of {tables}")  # noqa: T201
+        _show_teaching(offer, teaching, len(made.ids))
+    _refuse_too_many(home.card.cap_of(offer.agent), f"agent {offer.agent}", len(made.ids))
+    return {"kept": len(made.ids), "teaching": teaching}
 
 
 def _agent(home: Home, offer: Offer | None, table: str) -> Agent | None:
@@ -63,21 +78,27 @@ def _agent(home: Home, offer: Offer | None, table: str) -> Agent | None:
     return build(offer.agent, offer.config) if choice.table == table else None
 
 
-def _show_teaching(offer: Offer | None, teaching: int | None, report: DataReport) -> None:
-    if offer is None or teaching is None or teaching == report.kept:
+def _show_teaching(offer: Offer | None, teaching: int | None, kept: int) -> None:
+    if offer is None or teaching is None or teaching == kept:
         return
     print(  # noqa: T201
-        f"WARNING: {teaching} of {report.kept} records teach {offer.agent} something; the others "
+        f"WARNING: {teaching} of {kept} records teach {offer.agent} something; the others "
         "cost their budget for nothing: what it learns from is not mapped, missing, or written so "
         "that it cannot be used (the agent's guide tells how): mend these records, or leave them "
         "out"
     )
 
 
-def _refuse_above_cap(cap: int, table: str, records: int) -> None:
+def _refuse_above_cap(home: Home, table: str, records: int) -> None:
+    for name, choice in home.settings.agents.items():
+        if choice.table == table:
+            _refuse_too_many(home.card.cap_of(name), f"table {table}", records)
+
+
+def _refuse_too_many(cap: int, whose: str, records: int) -> None:
     if records > cap:
         raise DataError(
-            f"table {table} has {records} records, our card declares at most {cap}: run "
+            f"{whose} has {records} records, our card declares at most {cap}: run "
             "`mesh-client card --cap N` and give the new card to the operator"
         )
 

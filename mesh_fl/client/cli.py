@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mesh_fl.card import Card
+from mesh_fl.client.caps import Caps
 from mesh_fl.client.home import CARD, Home
 from mesh_fl.client.introductions_cli import introductions_app
 from mesh_fl.client.members import approve, propose_removal, show_roster, trust
@@ -37,28 +38,37 @@ def init(
     home: HomeArgument,
     name: Annotated[str, typer.Option(help="Our name in the network: a-z, 0-9 and hyphens.")],
     server: Annotated[str, typer.Option(help="The operator's server, HOST:PORT.")],
-    cap: Annotated[int, typer.Option(help="Public upper bound on our records, such as 256.")],
+    cap: Annotated[
+        list[str],
+        typer.Option(
+            help="Public upper bound on our records, such as 256; or one for each agent that we "
+            "take part in, such as health=64."
+        ),
+    ],
     ca: Annotated[Path | None, typer.Option(help="The network's ca.crt, to copy here.")] = None,
 ) -> None:
     """Make keys, card and settings for a new member.
 
     Example: mesh-client init ~/mesh --name acme --server mesh.org:9443 --cap 256 --ca ca.crt
     """
-    Home.create(home, name, server, cap, ca)
+    Home.create(home, name, server, Caps.read(cap), ca)
     typer.echo(f"made {home}: give {home / CARD} to the operator, then edit {home / 'client.toml'}")
 
 
 @app.command()
 def card(
     home: HomeArgument,
-    cap: Annotated[int | None, typer.Option(help="Sign a new card with this cap.")] = None,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(help="Sign a new card with this cap, or with one for each agent: health=64."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show our card, or sign a newer one, for `mesh-server members add`.
 
     Example: mesh-client card ~/mesh --cap 512
     """
-    ours = Card.read(home / CARD) if cap is None else Home(home).renew_card(cap)
+    ours = Card.read(home / CARD) if not cap else Home(home).renew_card(Caps.read(cap))
     if as_json:
         show_json(ours.model_dump())
         return

@@ -24,7 +24,7 @@ from mesh_fl.config import nearest
 from mesh_fl.errors import DataError
 from mesh_fl.schema import NUMERIC, Field, Table, Value, column_of
 
-__all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records"]
+__all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records", "record_id"]
 
 MOST_NAMES = 50
 """Columns that an error tells at most."""
@@ -109,12 +109,12 @@ class _Kept:
         if row.damage:
             self._problems.append(Problem(self._source.path.name, row.line, "", "", row.damage))
             return
-        record_id = self._record_id(row)
+        found = self._record_id(row)
         values = {reader.field.name: reader.read(row) for reader in self._readers}
-        problems = [found for found in (record_id, *values.values()) if isinstance(found, Problem)]
+        problems = [one for one in (found, *values.values()) if isinstance(one, Problem)]
         self._problems.extend(problems)
         if not problems:
-            self._lines[str(record_id)] = row.line
+            self._lines[str(found)] = row.line
             self._keep(values)
 
     def records(self) -> Records:
@@ -151,16 +151,16 @@ class _Kept:
     def _record_id(self, row: Row) -> str | Problem:
         cell, file = row.cells[0], self._source.path.name
         try:
-            record_id = _id_text(cell)
-            if record_id in self._lines:
-                kept = place(file, self._lines[record_id])
+            found = record_id(cell)
+            if found in self._lines:
+                kept = place(file, self._lines[found])
                 raise DataError(f"expected each record id once, found it again; {kept} is kept")
         except DataError as error:
             return Problem(file, row.line, self._source.id, shown(cell), str(error))
-        return record_id
+        return found
 
 
-def _id_text(cell: object) -> str:
+def record_id(cell: object) -> str:
     """Return a record id as text: 0012 stays 0012, whole numbers in decimal, one Unicode form."""
     if isinstance(cell, Decimal) and cell == cell.to_integral_value():
         cell = int(cell)

@@ -1,25 +1,41 @@
-"""The agents that a member opted into, each with the table that it may read."""
+"""The agents that a member opted into, each with the tables that it may read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data
-from mesh_fl.client.data import Records, TableSource, read_records
-from mesh_fl.client.settings import ClientSettings
-from mesh_fl.errors import AgentError
+from mesh_fl.client.data import read_records, record_id
+from mesh_fl.client.own_tables import own_tables
+from mesh_fl.client.settings import AgentChoice, ClientSettings
+from mesh_fl.errors import AgentError, ConfigError, DataError, PlanError
 from mesh_fl.registry import build, config_of
+from mesh_fl.schema import Table
 from mesh_fl.seat import Dataset, Holding
+
+Dealt = Callable[[str, tuple[str, ...], tuple[str, ...], str], NDArray[np.bool_]]
+"""Tells, of a table's ids, which are dealt to an agent of several."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Records before they are prepared: ids, columns, table, and ids of rows that they are made of."""
+
+    ids: tuple[str, ...]
+    table: Table
+    name: str
+    parts: Mapping[str, tuple[str, ...]]
 
 
 @dataclass
 class _Reader:
-    """Reads a table once for each configuration of an agent that asks for it."""
+    """Reads an agent's records once for each configuration that asks for them."""
 
     name: str
-    table: str
-    source: TableSource
+    settings: ClientSettings
+    dealt: Dealt
     _cache: dict[str, Dataset] = field(default_factory=dict)
 
     def build(self, config: Mapping[str, object]) -> Agent:
@@ -28,37 +44,97 @@ class _Reader:
     def dataset(self, agent: Agent) -> Dataset:
         config = config_of(agent)
         if config not in self._cache:
-            if not agent.schema:
-                raise AgentError(f"agent {self.name} declares no schema, so it can read no table")
-            records: Records = read_records(self.source, agent.schema)
-            data = agent.prepare(records.table)
-            self._try(agent, data)
-            self._cache[config] = Dataset(data=data, table=self.table, ids=records.ids)
+            owner = agent.borrows or self.name
+            found = find_records(agent, owner, self.settings)
+            data = agent.prepare(found.table)
+            self._try(agent, data, found.name)
+            self._cache[config] = self._share(owner, found, data)
         return self._cache[config]
 
-    def _try(self, agent: Agent, data: Data) -> None:
-        """Let an agent that cannot use this table fail before anything is charged."""
+    def _share(self, owner: str, found: Found, data: Data) -> Dataset:
+        """Leave the agent the records that are dealt to it; all of them where it shares none."""
+        agents = self.settings.deal.get(found.name, ())
+        if owner not in agents:
+            return Dataset(data, found.name, found.ids, found.parts)
+        kept = self.dealt(found.name, found.ids, agents, owner)
+        if not kept.any():
+            raise AgentError(f"no record of table {found.name} is dealt to agent {owner}")
+        ids = tuple(one for one, ours in zip(found.ids, kept.tolist(), strict=True) if ours)
+        ours = {name: column[kept] for name, column in data.items()}
+        return Dataset(ours, found.name, ids, found.parts, own=data)
+
+    def _try(self, agent: Agent, data: Data, table: str) -> None:
+        """Let an agent that cannot use these records fail before anything is charged."""
         try:
             teaching = teaching_records(agent, data)
         except Exception as error:
             raise AgentError(
-                f"agent {self.name} cannot use table {self.table}: {type(error).__name__}: {error}"
+                f"agent {self.name} cannot use table {table}: {type(error).__name__}: {error}"
             ) from error
         if not teaching:
             raise AgentError(
-                f"no record of table {self.table} teaches agent {self.name} anything: map the "
+                f"no record of table {table} teaches agent {self.name} anything: map the "
                 "columns that it learns from (`mesh-client data check` with the offer tells which)"
             )
 
 
-def holdings(settings: ClientSettings) -> dict[str, Holding]:
+def holdings(settings: ClientSettings, dealt: Dealt) -> dict[str, Holding]:
     """Return what the member brings to each agent that it opted into, by agent name."""
-    readers = {
-        name: _Reader(name, choice.table, settings.tables[choice.table])
-        for name, choice in settings.agents.items()
-        if choice.table is not None
-    }
+    readers = {name: _Reader(name, settings, dealt) for name in settings.agents}
     return {name: Holding(reader.build, reader.dataset) for name, reader in readers.items()}
+
+
+def find_records(agent: Agent, name: str, settings: ClientSettings) -> Found:
+    """Read an agent's records: a table's rows, or what the agent makes of several tables.
+
+    Parameters
+    ----------
+    agent : Agent
+        As it is configured.
+    name : str
+        Whose tables to read: its registered name, or that of the agent it borrows them from.
+    settings : ClientSettings
+        The tables.
+
+    Raises
+    ------
+    PlanError
+        If the member lets it read none.
+    AgentError
+        If the agent reads no table, or not several.
+    ConfigError
+        If it makes no records of a table that it is given.
+    DataError
+        If a table cannot be used.
+    """
+    if not agent.schema:
+        raise AgentError(f"agent {name} declares no schema, so it can read no table")
+    choice = settings.agents.get(name, AgentChoice())
+    if not choice.learns_from:
+        raise PlanError(
+            f'we let agent {name} read no table: add table = "..." below [agents.{name}] to take '
+            "part"
+        )
+    if choice.table is not None:
+        records = read_records(settings.tables[choice.table], agent.schema)
+        return Found(records.ids, records.table, choice.table, {})
+    if strangers := set(choice.tables) - set(agent.reads):
+        raise ConfigError(
+            f"agents.{name}: expected tables among {', '.join(agent.reads) or 'none'}, found "
+            f"{', '.join(sorted(strangers))}"
+        )
+    every = own_tables(settings)
+    gathered = agent.gather({table: every[table] for table in choice.tables})
+    first = agent.reads[0]
+    ids = tuple(map(record_id, gathered.ids))
+    rows = {table: read_records(settings.tables[table], ()).ids for table in choice.tables}
+    if len(set(ids)) < len(ids) or (first in rows and set(ids) - set(rows[first])):
+        raise DataError(
+            f"agent {name} must make one record of one row of table {first}: give every row an "
+            "id of its own, as text or a whole number"
+        )
+    parts = {table: found for table, found in rows.items() if table != first}
+    return Found(ids, gathered.table, first, parts)
 
 
 def teaching_records(agent: Agent, data: Data) -> int:

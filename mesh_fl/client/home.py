@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from mesh_fl.card import Card
+from mesh_fl.client.caps import Caps
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
 from mesh_fl.errors import ConfigError, ProtocolError
 from mesh_fl.privacy.ledger import Ledger
@@ -72,7 +73,7 @@ class Home:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, name: str, server: str, cap: int, ca: Path | None) -> "Home":
+    def create(cls, path: Path, name: str, server: str, caps: Caps, ca: Path | None) -> "Home":
         """Make keys, card and settings; nothing that exists is overwritten.
 
         Raises
@@ -86,7 +87,7 @@ class Home:
         identity, signing = ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate()
         with _sound_arguments():
             ClientSettings(name=name, server=server)
-            card = Card.make(name, cap, identity, signing)
+            card = Card.make(name, caps.general, identity, signing, caps=caps.by_agent)
         make_home(path)
         if ca is not None:
             write_durably(path / "ca.crt", _read(ca))
@@ -130,7 +131,7 @@ class Home:
             If name or keys are not those that the card was made for.
         """
         card = Card.read(self.path / CARD)
-        ours = Card.make(self.settings.name, card.cap, self.identity, self.signing)
+        ours = Card.make(self.settings.name, 1, self.identity, self.signing)
         parts = (
             ("the name in " + FILE, card.name, ours.name),
             (IDENTITY, card.identity, ours.identity),
@@ -144,11 +145,11 @@ class Home:
                 )
         return card
 
-    def renew_card(self, cap: int) -> Card:
-        """Sign a card with another cap, newer than those before it."""
+    def renew_card(self, caps: Caps) -> Card:
+        """Sign a card with other caps, newer than those before it."""
         name, serial = self.settings.name, self._last_serial() + 1
         with _sound_arguments():
-            card = Card.make(name, cap, self.identity, self.signing, serial)
+            card = Card.make(name, caps.general, self.identity, self.signing, serial, caps.by_agent)
         write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         return card
 

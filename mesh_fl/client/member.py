@@ -26,7 +26,7 @@ def open_member(home: Home) -> Member:
         name=card.name,
         signing=home.signing,
         roster=roster,
-        holdings=holdings(settings),
+        holdings=holdings(settings, ledger.dealt),
         ledger=ledger,
         blobs=blobs,
         on_roster=home.keep_roster,

@@ -85,7 +85,7 @@ def propose_removal(home: Home, name: str, output: Path) -> None:
 
 def show_roster(title: str, roster: Roster) -> None:
     """Print the members for people."""
-    rows = [[card.name, card.fingerprint, card.cap] for card in roster.cards.values()]
+    rows = [[card.name, card.fingerprint, card.bounds] for card in roster.cards.values()]
     show_table(title, ["name", "card's fingerprint", "records, at most"], rows)
     typer.echo(f"fingerprint of the founding: {roster.fingerprint}")
 
@@ -93,7 +93,7 @@ def show_roster(title: str, roster: Roster) -> None:
 def show_entry(entry: Entry, roster: Roster) -> None:
     """Print what an entry would change."""
     cards = entry.cards or tuple(roster.cards[name] for name in entry.names)
-    rows = [[entry.kind, card.name, card.fingerprint, card.cap] for card in cards]
+    rows = [[entry.kind, card.name, card.fingerprint, card.bounds] for card in cards]
     columns = ["change", "name", "card's fingerprint", "records, at most"]
     show_table(f"proposed in {roster.network}", columns, rows)
     typer.echo(f"approved so far by: {', '.join(entry.signatures) or 'nobody'}")

@@ -163,7 +163,7 @@ class Models:
             if name not in holdings or before is None or before.card.version != PUBLIC:
                 continue
             try:
-                data = holdings[name].dataset(before.agent).data
+                data = holdings[name].dataset(before.agent).at_home
                 state = before.agent.adapt(before.state, data)
             except (MeshError, ValueError, ArithmeticError) as error:
                 _log.info("%s answers by public knowledge alone: %s", name, error)
@@ -208,7 +208,7 @@ class Models:
 def _adapted(seat: Seat) -> tuple[State, bool]:
     """Return the local model, or the global one where the agent cannot adapt it."""
     try:
-        state = seat.agent.adapt(seat.state, seat.dataset.data)
+        state = seat.agent.adapt(seat.state, seat.dataset.at_home)
     except (MeshError, ValueError, ArithmeticError) as error:
         _log.warning("the global model is served unadapted: %s: %s", type(error).__name__, error)
         return seat.state, False

@@ -118,7 +118,7 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
 
 def _refuse_idle(settings: ClientSettings, agents: Mapping[str, type[Agent]]) -> None:
     for name, choice in settings.agents.items():
-        if choice.table is None and not agents[name].answers_untrained:
+        if not choice.learns_from and not agents[name].answers_untrained:
             raise ConfigError(
                 f"agents.{name} names no table: it answers only after a training on one; "
                 f'add table = "..." below [agents.{name}]'

@@ -40,12 +40,29 @@ class AgentChoice(Settings):
     ----------
     table : str, optional
         The table that it may learn from; without one it answers from public knowledge only.
+    tables : tuple of str
+        Several tables instead, of which it makes its records; each has the name of a table of
+        `mesh_fl.msp_tables`.
     files : mapping
         Public reference files that its answers cite, by the names that the agent knows them by.
     """
 
     table: str | None = None
+    tables: tuple[str, ...] = ()
     files: Mapping[str, ConfigPath] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "AgentChoice":
+        if self.table is not None and self.tables:
+            raise ValueError("expected table or tables, found both")
+        if len(set(self.tables)) < len(self.tables):
+            raise ValueError(f"a table is named twice in {', '.join(self.tables)}")
+        return self
+
+    @property
+    def learns_from(self) -> tuple[str, ...]:
+        """The tables that it learns from, the one way or the other."""
+        return self.tables if self.table is None else (self.table,)
 
 
 class ServeSettings(Settings):
@@ -56,7 +73,14 @@ class ServeSettings(Settings):
 
 
 class ClientSettings(Settings):
-    """All of client.toml."""
+    """All of client.toml.
+
+    Parameters
+    ----------
+    deal : mapping
+        Agents that share out a table's records, by table: each record teaches one of them only,
+        which has its whole budget. Otherwise agents that read a table share each record's budget.
+    """
 
     name: Name
     server: str = Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
@@ -65,19 +89,35 @@ class ClientSettings(Settings):
     privacy: PrivacySettings = PrivacySettings()
     tables: Mapping[str, TableSource] = Field(default_factory=dict)
     agents: Mapping[str, AgentChoice] = Field(default_factory=dict)
+    deal: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _tables_exist(self) -> "ClientSettings":
         for name, choice in self.agents.items():
-            if choice.table is not None and choice.table not in self.tables:
-                known = ", ".join(self.tables) or "none"
-                raise ValueError(
-                    f"agents.{name} reads table {choice.table!r}, described are: {known}; "
-                    f"add [tables.{choice.table}]"
-                )
+            for table in choice.learns_from:
+                if table not in self.tables:
+                    known = ", ".join(self.tables) or "none"
+                    raise ValueError(
+                        f"agents.{name} reads table {table!r}, described are: {known}; "
+                        f"add [tables.{table}]"
+                    )
         paths = [source.path.resolve() for source in self.tables.values()]
         if len(set(paths)) < len(paths):
             raise ValueError("two tables read one file: its records would have two budgets")
+        return self
+
+    @model_validator(mode="after")
+    def _dealt_to_agents(self) -> "ClientSettings":
+        for table, agents in self.deal.items():
+            if table not in self.tables or len(set(agents)) < 2 or len(set(agents)) < len(agents):
+                raise ValueError(
+                    f"deal.{table}: expected two or more agents that share out a table of ours, "
+                    f"found {', '.join(agents) or 'none'}"
+                )
+            if strangers := set(agents) - set(self.agents):
+                raise ValueError(
+                    f"deal.{table}: {', '.join(sorted(strangers))}: opt in by [agents.NAME] first"
+                )
         return self
 
 

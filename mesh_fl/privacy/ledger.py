@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,12 @@ from mesh_fl.privacy.plan import DISCRETE_SLACK, ROUNDING, Policy
 from mesh_fl.store import Blobs, Journal
 
 GENESIS = "0" * 64
+
+PART_FACTOR = 4
+"""Times its cost that a release is charged to a row which is a part of a record.
+
+Without the row the record is another one: the sum moves by twice the clip, squared mu by four.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,10 @@ class Charge:
         Squared mu that each of those records pays.
     table : str
         Where they stand; a record is known by its table and its id.
+    parts : str
+        Digest of the set of rows of other tables that those records were made of, or empty.
+    part_tables : str
+        The tables of those rows as a JSON array, or empty.
     """
 
     training: str
@@ -75,11 +85,16 @@ class Charge:
     records: str
     cost: float
     table: str = ""
+    parts: str = ""
+    part_tables: str = ""
 
     @property
     def position(self) -> tuple[int, int]:
         """Order within a training."""
         return (self.step, self.attempt)
+
+
+NO_RECORDS = RecordSet(np.empty(0, dtype="<u8"))
 
 
 class Ledger:
@@ -102,7 +117,10 @@ class Ledger:
     ---------
     Neighbouring relation: add or remove one record. A record is charged the exact Gaussian
     composition of all releases whose record set contains it, across agents, plans and
-    trainings, and no charge is accepted that takes it beyond `policy`. Broken by a ledger
+    trainings, and no charge is accepted that takes it beyond `policy`. A record that is made of
+    rows of several tables is added or removed with all of them. A row that is both a record and
+    a part of another one is charged for both; a row that is a part only has the protection of
+    the records that it is a part of, and by itself up to twice their mu. Broken by a ledger
     or key that is deleted or restored from a backup, and by record ids that are reused or renamed.
 
     Raises
@@ -139,22 +157,71 @@ class Ledger:
         ]
         return RecordSet(np.unique(np.frombuffer(b"".join(hashes), dtype="<u8")))
 
+    def parts(self, rows: Mapping[str, Sequence[str]]) -> RecordSet:
+        """Return the set of rows, by table, that records are made of."""
+        sets = [self.records(table, ids).hashes for table, ids in sorted(rows.items())]
+        return RecordSet(np.unique(np.concatenate([np.empty(0, dtype="<u8"), *sets])))
+
+    def dealt(
+        self, table: str, ids: Sequence[str], agents: Sequence[str], agent: str
+    ) -> NDArray[np.bool_]:
+        """Tell which records are dealt to an agent, where several share out a table.
+
+        Each record goes to the agent with the largest keyed hash of both (Thaler and Ravishankar
+        1998): for life, by chance, and an agent more takes records from each of the others alike.
+        """
+        key = hashlib.blake2b(self._key, person=b"mesh_fl/deal").digest()
+
+        def chances(name: str) -> NDArray[np.uint64]:
+            hashes = [
+                hashlib.blake2b(f"{name}\0{table}\0{one}".encode(), key=key, digest_size=8).digest()
+                for one in ids
+            ]
+            return np.frombuffer(b"".join(hashes), dtype="<u8")
+
+        names = sorted(agents)
+        winners = np.argmax([chances(name) for name in names], axis=0)
+        won: NDArray[np.bool_] = winners == names.index(agent)
+        return won
+
     def spent(self, records: RecordSet) -> float:
         """Return the largest squared mu that any record of a set has spent so far."""
+        return float(self._spends(records).max(initial=0.0))
+
+    def _spends(self, records: RecordSet, *, as_parts: bool = True) -> NDArray[np.float64]:
+        """Return what each record of a set has spent, as a part of others too unless told not."""
         costs: dict[str, float] = {}
         for charge in self._charges:
             costs[charge.records] = costs.get(charge.records, 0.0) + charge.cost
-        spends = np.zeros(max(len(records), 1))
+            if as_parts and charge.parts:
+                costs[charge.parts] = costs.get(charge.parts, 0.0) + PART_FACTOR * charge.cost
+        spends = np.zeros(len(records))
         for digest, cost in costs.items():
-            shared = np.isin(records.hashes, self._set(digest).hashes, assume_unique=True)
-            spends[: len(records)][shared] += cost
-        return float(spends.max())
+            spends[np.isin(records.hashes, self._set(digest).hashes, assume_unique=True)] += cost
+        return spends
 
     def affords(self, records: RecordSet, cost: float) -> bool:
         """Tell whether every record of a set could pay so much more."""
         return self.spent(records) + cost <= self.policy.budget * (1 + ROUNDING)
 
-    def charge(self, charge: Charge, records: RecordSet) -> bool:
+    def refuse_parts(self, parts: RecordSet, cost: float, agent: str) -> None:
+        """Refuse to make records of rows that are records themselves and could not pay for it.
+
+        Raises
+        ------
+        BudgetError
+            If such a row would overspend.
+        """
+        own = self._spends(parts, as_parts=False) > 0
+        after = self._spends(parts)[own] + PART_FACTOR * cost
+        if after.max(initial=0.0) > self.policy.budget * (1 + ROUNDING):
+            raise BudgetError(
+                f"{agent}: {np.count_nonzero(own)} rows that its records are made of were records "
+                "of another agent, and their lifetime budget is not enough for both: let agents "
+                "learn from different tables"
+            )
+
+    def charge(self, charge: Charge, records: RecordSet, parts: RecordSet = NO_RECORDS) -> bool:
         """Charge an attempt, durably.
 
         Returns
@@ -170,7 +237,7 @@ class Ledger:
         BudgetError
             If a record would overspend.
         """
-        if charge.records != records.digest:
+        if charge.records != records.digest or charge.parts != (parts.digest if parts else ""):
             raise LedgerError("the charge names another record set than the one handed over")
         if not charge.cost > 0 or not self._writable:
             raise LedgerError("a charge needs a cost above 0 and a ledger opened for writing")
@@ -183,8 +250,10 @@ class Ledger:
                 f"{last.attempt}, which was charged: refused as a replay"
             )
         self._refuse_overspending(charge, records)
-        if records.digest not in self._blobs:
-            self._blobs[records.digest] = records.hashes.tobytes()
+        self.refuse_parts(parts, charge.cost, charge.agent)
+        self._keep(records)
+        if charge.parts:
+            self._keep(parts)
         self._append("charge", charge.__dict__)
         return True
 
@@ -224,8 +293,10 @@ class Ledger:
 
     @property
     def tables(self) -> frozenset[str]:
-        """The tables whose records were charged."""
-        return frozenset(charge.table for charge in self._charges if charge.table)
+        """The tables whose records, or parts of records, were charged."""
+        told = {charge.part_tables for charge in self._charges if charge.part_tables}
+        parts = {table for tables in told for table in json.loads(tables)}
+        return frozenset(charge.table for charge in self._charges if charge.table) | parts
 
     @property
     def most_spent(self) -> float:
@@ -254,6 +325,10 @@ class Ledger:
                 f"lifetime budget is {self.policy.epsilon:g}: only records that are new can take "
                 "part from here on (see `mesh-client budget`)"
             )
+
+    def _keep(self, records: RecordSet) -> None:
+        if records.digest not in self._blobs:
+            self._blobs[records.digest] = records.hashes.tobytes()
 
     def _set(self, digest: str) -> RecordSet:
         if digest not in self._sets:

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mesh_fl.errors import PlanError
-from mesh_fl.privacy.accounting import mu_of
+from mesh_fl.privacy.accounting import epsilon_of, mu_of
 from mesh_fl.privacy.clipping import choose_scale, integer_bound
 from mesh_fl.privacy.digest import digest_of
 from mesh_fl.privacy.encryption import Parameters
@@ -341,6 +341,18 @@ def schedule_of(rounds: int, measures: int) -> tuple[Kind, ...]:
 def budget_of(epsilon: float, delta: float) -> float:
     """Return the squared mu that (epsilon, delta) allows, less the discrete Gaussian's slack."""
     return mu_of(DISCRETE_SLACK * epsilon, delta) ** 2
+
+
+def part_of(epsilon: float, delta: float, share: float) -> float:
+    """Return the epsilon of a plan that takes a share of the squared mu of another epsilon.
+
+    Guarantee
+    ---------
+    Plans for the same records whose shares add up to at most 1 compose, as Gaussian mechanisms do,
+    to at most the given epsilon at `delta`.
+    """
+    part = share * budget_of(epsilon, delta) * (1 - ROUNDING)
+    return epsilon_of(math.sqrt(part), delta) / DISCRETE_SLACK
 
 
 def largest_delta(caps: dict[str, int]) -> float:

@@ -3,13 +3,14 @@
 import functools
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mesh_fl.card import Card
 from mesh_fl.entry import Entry
 from mesh_fl.errors import ConfigError, NetworkError
+from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
 from mesh_fl.server.certificates import (
     make_certificates,
@@ -19,9 +20,12 @@ from mesh_fl.server.certificates import (
 from mesh_fl.server.directory_cli import directory_app
 from mesh_fl.server.members import FILE as ROSTER
 from mesh_fl.server.members import Members
-from mesh_fl.server.settings import FILE, load_settings
+from mesh_fl.server.settings import FILE, ServerSettings, load_settings
 from mesh_fl.store import make_home, write_durably
 from mesh_fl.terminal import Narrator, run, show_json, show_table, stop_on_signals
+
+if TYPE_CHECKING:
+    from mesh_fl.server.forecast import Forecast
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -161,7 +165,7 @@ def members_add(
         typer.echo(f"{entry.kind}: {', '.join(entry.whom)}")
     for card in cards:
         members.renew(card)
-        typer.echo(f"renewed {card.name}, at most {card.cap} records, from the next training on")
+        typer.echo(f"renewed {card.name}, at most {card.bounds} records, from the next training on")
 
 
 @members_app.command("list")
@@ -189,36 +193,55 @@ def members_remove(home: HomeArgument, name: Annotated[str, typer.Argument()]) -
 
 
 @app.command()
-def plan(home: HomeArgument, as_json: AsJson = False) -> None:
-    """Show the privacy promise of a training with the members registered now.
+def plan(
+    home: HomeArgument,
+    agent: Annotated[
+        str | None, typer.Option(help="One agent of server.toml; all of them when left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the privacy promise of each training with the members registered now.
 
     The JSON is what members check their data against: `mesh-client data check HOME --offer FILE`.
 
-    Example: mesh-server plan /srv/mesh --json > plan.json
+    Example: mesh-server plan /srv/mesh --agent health --json > plan.json
     """
-    from mesh_fl.offer import Offer
     from mesh_fl.server.forecast import forecast
     from mesh_fl.server.planning import plan_for
 
     settings, roster = load_settings(home), Members(home).roster()
-    _, made = plan_for(settings, roster)
-    config = json.loads(made.config)
-    expected = forecast(settings, made, roster, larger=True)
-    if as_json:
-        offer = Offer(network=settings.name, agent=made.agent, config=config, plan=made)
-        told = expected and {"text": expected.text, **expected.facts}
-        show_json({**offer.model_dump(mode="json"), "expected": told})
-        return
-    release = made.release("train")
+    names = tuple(settings.agents) if agent is None else (agent,)
+    if not set(names) <= settings.agents.keys() or (as_json and len(names) > 1):
+        raise ConfigError(f"expected --agent to name one of {', '.join(settings.agents)}")
+    for name in names:
+        _, made = plan_for(settings, name, roster)
+        expected = forecast(settings, made, larger=True)
+        if as_json:
+            _print_offer(settings, made, expected)
+        else:
+            _show_plan(settings, made, expected)
+
+
+def _print_offer(settings: ServerSettings, plan: Plan, expected: "Forecast | None") -> None:
+    from mesh_fl.offer import Offer
+
+    config = json.loads(plan.config)
+    offer = Offer(network=settings.name, agent=plan.agent, config=config, plan=plan)
+    told = expected and {"text": expected.text, **expected.facts}
+    show_json({**offer.model_dump(mode="json"), "expected": told})
+
+
+def _show_plan(settings: ServerSettings, plan: Plan, expected: "Forecast | None") -> None:
+    release = plan.release("train")
     rows = [
-        ["agent", made.agent],
-        ["protected", f"one {made.unit}, epsilon = {made.epsilon:g}, delta = {made.delta:g}"],
-        ["members", f"{len(made.caps)}, at most {sum(made.caps.values())} records in all"],
-        ["against", f"{made.colluders} colluding members, sums of at least {made.survivors}"],
-        ["rounds", f"{made.rounds}, {made.measures} measures, {made.spares} spare attempts"],
-        ["row", f"{made.dimension} values, clipped to L2 <= {made.clip:g}"],
+        ["agent", plan.agent],
+        ["protected", f"one {plan.unit}, epsilon = {plan.epsilon:g}, delta = {plan.delta:g}"],
+        ["members", f"{len(plan.caps)}, at most {sum(plan.caps.values())} records in all"],
+        ["against", f"{plan.colluders} colluding members, sums of at least {plan.survivors}"],
+        ["rounds", f"{plan.rounds}, {plan.measures} measures, {plan.spares} spare attempts"],
+        ["row", f"{plan.dimension} values, clipped to L2 <= {plan.clip:g}"],
         ["noise of a sum", f"{release.sigma / release.scale:.4g} in units of a row"],
-        ["encryption", f"BFV, {made.parameters.degree} slots, {made.parameters.modulus_bits} bits"],
+        ["encryption", f"BFV, {plan.parameters.degree} slots, {plan.parameters.modulus_bits} bits"],
     ]
     show_table(f"plan of {settings.name}", ["", ""], rows)
     if expected is not None:
@@ -228,11 +251,16 @@ def plan(home: HomeArgument, as_json: AsJson = False) -> None:
 @app.command()
 def start(
     home: HomeArgument,
-    new: Annotated[bool, typer.Option(help="Begin a new training though one is stored.")] = False,
-    once: Annotated[bool, typer.Option(help="Stop when the training is over.")] = False,
+    new: Annotated[bool, typer.Option(help="Begin new trainings though some are stored.")] = False,
+    once: Annotated[bool, typer.Option(help="Stop when all trainings are over.")] = False,
+    agent: Annotated[
+        list[str] | None, typer.Option(help="Train this agent alone; may stand several times.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train with the members; go on where a stopped or killed server left off.
+    """Train the agents of server.toml with the members, one after the other.
+
+    It goes on where a stopped or killed server left off.
 
     Example: mesh-server start /srv/mesh
     """
@@ -240,11 +268,14 @@ def start(
     from mesh_fl.server.run import run_server
 
     with Narrator(as_json) as narrator:
-        report = run_server(home, narrator, stop_on_signals(), new=new, once=once)
-    if as_json:
-        typer.echo(report.model_dump_json())
-    else:
-        show_report(report)
+        reports = run_server(
+            home, narrator, stop_on_signals(), new=new, once=once, agents=agent or ()
+        )
+    for report in reports:
+        if as_json:
+            typer.echo(report.model_dump_json())
+        else:
+            show_report(report)
 
 
 @app.command()
@@ -265,10 +296,11 @@ def status(home: HomeArgument, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
         return
-    report = found.pop("report")
+    reports, _ = found.pop("reports"), found.pop("report")
     rows = [[key, ", ".join(v) if isinstance(v, list) else str(v)] for key, v in found.items()]
-    rows += [[key, str(report[key])] for key in ("agent", "status", "epsilon_spent", "attempts")]
     show_table("network", ["", ""], rows)
+    columns = ["agent", "status", "releases", "attempts", "epsilon_spent"]
+    show_table("trainings", columns, [[str(one[key]) for key in columns] for one in reports])
 
 
 @app.command()
@@ -288,7 +320,7 @@ def flower(
 
 
 def _show_members(title: str, roster: Roster) -> None:
-    rows = [[card.name, card.fingerprint, card.cap] for card in roster.cards.values()]
+    rows = [[card.name, card.fingerprint, card.bounds] for card in roster.cards.values()]
     show_table(title, ["name", "card's fingerprint", "records, at most"], rows)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mesh_fl.errors import MeshError
 from mesh_fl.privacy.plan import Plan
-from mesh_fl.roster import Roster
 from mesh_fl.server.settings import ServerSettings
 from mesh_fl.terminal import Narrator
 
@@ -32,9 +31,7 @@ class Forecast:
     warns: bool = False
 
 
-def forecast(
-    settings: ServerSettings, plan: Plan, roster: Roster, *, larger: bool = False
-) -> Forecast | None:
+def forecast(settings: ServerSettings, plan: Plan, *, larger: bool = False) -> Forecast | None:
     """Forecast a training from public or made-up records; None where nobody wants to know.
 
     It never fails: what is wrong is told in the forecast's place, since a server that could train
@@ -46,12 +43,10 @@ def forecast(
         Says from which records.
     plan : Plan
         The terms.
-    roster : Roster
-        Members with the caps that they declared.
     larger : bool
         Whether to look for a crowd that would gain, where this one does not.
     """
-    wanted = settings.expect
+    wanted = settings.expect_of(plan.agent)
     if wanted.data == "none":
         return None
     try:
@@ -60,8 +55,8 @@ def forecast(
 
         found = expect(
             plan,
-            settings.agent.config,
-            {name: card.cap for name, card in roster.cards.items()},
+            settings.agents[plan.agent].config,
+            plan.caps,
             data=wanted.data,
             columns=Path(wanted.map) if wanted.map else None,
             records=wanted.records,

@@ -8,30 +8,37 @@ from mesh_fl.roster import Roster
 from mesh_fl.server.settings import ServerSettings
 
 
-def plan_for(settings: ServerSettings, roster: Roster) -> tuple[Agent, Plan]:
-    """Return the agent and the calibrated plan that server.toml and the members' cards make.
+def plan_for(settings: ServerSettings, name: str, roster: Roster) -> tuple[Agent, Plan]:
+    """Return an agent and the calibrated plan that server.toml and the members' cards make.
 
     Raises
     ------
     PlanError
-        If too few members are registered, or the terms contradict each other or the roster.
+        If too few members take part, or the terms contradict each other or the roster.
     """
-    cards, colluders = roster.cards, settings.plan.colluders
-    if colluders > roster.colluders:
+    terms, caps = settings.plan_of(name), caps_of(settings, name, roster)
+    if terms.colluders > roster.colluders:
         raise PlanError(
-            f"[plan] colluders = {colluders}, but the network was founded for {roster.colluders}: "
-            "so many members may admit others, so no plan withstands more of them"
+            f"[plan] colluders = {terms.colluders}, but the network was founded for "
+            f"{roster.colluders}: so many members may admit others, so no plan withstands more"
         )
-    if len(cards) < settings.plan.survivors:
+    if len(caps) < terms.survivors:
         raise PlanError(
-            f"{len(cards)} members are registered, [plan] survivors = {settings.plan.survivors}: "
-            "propose more by `mesh-server members propose`"
+            f"{len(caps)} members are registered for agent {name}, [plan] survivors = "
+            f"{terms.survivors}: propose more by `mesh-server members propose`"
         )
-    caps = {name: card.cap for name, card in cards.items()}
-    agent = configure(settings.agent.name, settings.agent.config, caps)
+    agent = configure(name, settings.agents[name].config, caps)
     if not agent.schema:
         raise AgentError(
-            f"agent {settings.agent.name} declares no schema, so no member could read a table for "
+            f"agent {name} declares no schema, so no member could read a table for "
             "it: let its schema name the columns (docs/guides/agents.md)"
         )
-    return agent, make_plan(agent, settings.agent.name, caps, **settings.plan.model_dump())
+    return agent, make_plan(agent, name, caps, **terms.model_dump())
+
+
+def caps_of(settings: ServerSettings, name: str, roster: Roster) -> dict[str, int]:
+    """Return the declared caps of the members that take part in an agent."""
+    config = settings.agents[name].config
+    owner = str(config.get("target", name)) if name == "federation" else name
+    cards = roster.cards.items()
+    return {member: card.cap_of(owner) for member, card in cards if card.takes_part(owner)}

@@ -1,13 +1,18 @@
 """How a training went, for people and programs."""
 
+import json
 from math import isfinite
+from pathlib import Path
 from statistics import median
 
 from pydantic import BaseModel
 
 from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.store import write_durably
 from mesh_fl.terminal import show_table
+
+FILE = "report.json"
 
 
 class Report(BaseModel):
@@ -71,6 +76,21 @@ def report_of(checkpoint: Checkpoint) -> Report:
         scores=measured[-1] if measured else {},
         rounds=history,
     )
+
+
+def keep_reports(home: Path, reports: list[Report]) -> list[Report]:
+    """Write report.json, one entry a training, and return them."""
+    told = json.dumps(
+        {"trainings": [report.model_dump(mode="json") for report in reports]}, indent=2
+    )
+    write_durably(home / FILE, told.encode())
+    return reports
+
+
+def read_reports(home: Path) -> list[Report]:
+    """Return what report.json holds."""
+    found = json.loads((home / FILE).read_bytes())
+    return [Report.model_validate(one) for one in found["trainings"]]
 
 
 def show_report(report: Report) -> None:

@@ -1,33 +1,23 @@
-"""One process: Flower's SuperLink, the training, and the operator's status."""
+"""One process: Flower's SuperLink, the trainings, and the operator's status."""
 
-import json
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from mesh_fl.agent import Agent
-from mesh_fl.checkpoint import BLOB, Checkpoint
-from mesh_fl.exchange import Exchange
 from mesh_fl.local_http import LocalServer
-from mesh_fl.logbook import Event
-from mesh_fl.registry import build
 from mesh_fl.server.app import make_app
-from mesh_fl.server.certificates import operator_key
 from mesh_fl.server.exchange import FlowerExchange
-from mesh_fl.server.forecast import announce, forecast
 from mesh_fl.server.members import Members
-from mesh_fl.server.planning import plan_for
+from mesh_fl.server.programme import Programme
 from mesh_fl.server.report import Report, report_of
 from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.server.superlink import SuperLink
-from mesh_fl.store import Blobs, Folder, locked, write_durably
+from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
-from mesh_fl.training import Training, begin
 
 IDLE_S = 0.5
 
@@ -46,7 +36,9 @@ class Status(BaseModel):
     step, steps : int
         Releases done, and planned.
     report : Report
-        The training so far.
+        The training that runs, or the last one.
+    reports : list of Report
+        All trainings, one an agent.
     """
 
     network: str
@@ -56,75 +48,31 @@ class Status(BaseModel):
     refused: dict[str, str]
     step: int
     steps: int
-    report: Report
-
-
-def open_training(
-    settings: ServerSettings, members: Members, blobs: Blobs, new: bool
-) -> tuple[Agent, Checkpoint]:
-    """Return the stored training, or begin one."""
-    stored = Checkpoint.load(blobs)
-    if stored is not None and not new:
-        return build(stored.plan.agent, json.loads(stored.plan.config)), stored
-    agent, plan = plan_for(settings, members.roster())
-    fresh = begin(agent, plan)
-    if stored is not None:
-        blobs[f"{BLOB}.{int(time.time())}"] = blobs[BLOB]
-        # A home restored since then is shown what it has signed, before it takes part.
-        fresh.latest = stored.latest
-    return agent, fresh
-
-
-def make_training(
-    home: Path,
-    settings: ServerSettings,
-    exchange: Exchange,
-    narrator: Narrator,
-    *,
-    new: bool,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Training:
-    """Return the training of a home, to be run over an exchange."""
-    blobs, members = Folder(home / "training"), Members(home)
-    begins = new or BLOB not in blobs
-    agent, checkpoint = open_training(settings, members, blobs, new)
-    if begins:
-        announce(forecast(settings, checkpoint.plan, members.roster()), narrator)
-    return Training(
-        agent=agent,
-        checkpoint=checkpoint,
-        exchange=exchange,
-        blobs=blobs,
-        operator=operator_key(home),
-        timeout_s=settings.wait.timeout_s,
-        patience_s=settings.wait.patience_s,
-        quorum=settings.wait.quorum,
-        waits=True,
-        stopped=stopped,
-        on_event=lambda event: _narrate(narrator, event),
-    )
-
-
-def keep_report(home: Path, training: Training) -> Report:
-    """Write report.json, and return the report."""
-    report = report_of(training.checkpoint)
-    write_durably(home / "report.json", report.model_dump_json(indent=2).encode())
-    return report
+    report: Report | None
+    reports: list[Report]
 
 
 def run_server(
-    home: Path, narrator: Narrator, stopped: threading.Event, *, new: bool, once: bool
-) -> Report:
-    """Train to the end, then hand the model to whoever lacks it, until stopped.
+    home: Path,
+    narrator: Narrator,
+    stopped: threading.Event,
+    *,
+    new: bool,
+    once: bool,
+    agents: Sequence[str] = (),
+) -> list[Report]:
+    """Train every agent to the end, then hand the models to whoever lacks them, until stopped.
 
     Parameters
     ----------
     home : Path
         Where server.toml is.
     new : bool
-        Begin a new training although one is stored.
+        Begin new trainings although some are stored.
     once : bool
-        Return when the training is over.
+        Return when all trainings are over.
+    agents : sequence of str
+        These alone; all of server.toml when empty.
 
     Raises
     ------
@@ -141,10 +89,9 @@ def run_server(
             key=settings.key,
         )
         exchange = FlowerExchange(superlink, Members(home), stopped=stopped.is_set)
-        training = make_training(
-            home, settings, exchange, narrator, new=new, stopped=stopped.is_set
-        )
-        api = _status_api(settings, exchange, training)
+        programme = Programme(home, settings, exchange, narrator, new, agents, stopped.is_set)
+        programme.open_first()
+        api = _status_api(settings, exchange, programme)
         with superlink, LocalServer(api, "127.0.0.1", settings.status_port) as local:
             narrator.say(
                 f"members connect to {settings.host}:{superlink.port}; status at "
@@ -153,50 +100,45 @@ def run_server(
                 port=superlink.port,
                 status=local.address,
             )
-            if (status := training.checkpoint.status) != "running":
-                told = f"this training is over ({status}); members get its model; "
-                narrator.say(told + "`mesh-server start --new` begins another", kind="over")
-            superlink.run(make_app(training))
-            report = keep_report(home, training)
-            if training.checkpoint.status != "running":
+            superlink.run(make_app(programme))
+            reports = programme.keep_reports()
+            if programme.is_over:
                 if not once:
-                    told = "members that come back get the last model, until this is stopped"
+                    told = "members that come back get the last models, until this is stopped"
                     narrator.say(told, kind="serving")
-                _close(training, stopped, once)
-        return report
+                _close(programme, stopped, once)
+        return reports
 
 
-def _close(training: Training, stopped: threading.Event, once: bool) -> None:
-    """Give the last model to members that come back; once, to those that are here."""
-    training.close()
+def _close(programme: Programme, stopped: threading.Event, once: bool) -> None:
+    """Give the last models to members that come back; once, to those that are here."""
+    programme.close()
     while not (once or stopped.is_set()):
-        training.close()
+        programme.close()
         stopped.wait(IDLE_S)
 
 
-def _narrate(narrator: Narrator, event: Event) -> None:
-    if event.kind in ("asked", "round"):
-        narrator.progress(event.text, event.step, event.steps, kind=event.kind)
-    else:
-        narrator.say(event.text, kind=event.kind, step=event.step, steps=event.steps)
-
-
-def _status_api(settings: ServerSettings, exchange: FlowerExchange, training: Training) -> FastAPI:
+def _status_api(
+    settings: ServerSettings, exchange: FlowerExchange, programme: Programme
+) -> FastAPI:
     api = FastAPI(title=f"mesh_fl network {settings.name}", docs_url=None, redoc_url=None)
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])
 
     @api.get("/status")
     def status() -> Status:
+        training, reports = programme.current, programme.reports()
+        at = training and training.checkpoint
         return Status(
             network=settings.name,
             address=f"{settings.host}:{settings.port}",
             registered=sorted(exchange.roster().cards),
             connected=sorted(exchange.connected()),
             # A copy, since the training changes it in another thread.
-            refused=dict(training.enrolment.excluded),
-            step=training.checkpoint.step,
-            steps=len(training.plan.schedule),
-            report=report_of(training.checkpoint),
+            refused=dict(training.enrolment.excluded) if training else {},
+            step=at.step if at else 0,
+            steps=len(at.plan.schedule) if at else 0,
+            report=report_of(at) if at else None,
+            reports=reports,
         )
 
     @api.get("/health")

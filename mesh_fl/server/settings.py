@@ -1,13 +1,14 @@
 """What an operator sets in server.toml."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from mesh_fl.config import ConfigPath, Settings, load_toml
 
 FILE = "server.toml"
+T = TypeVar("T", bound=Settings)
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -18,12 +19,16 @@ class PlanSettings(Settings):
     ----------
     delta : float, optional
         The largest that the members' caps allow when left out.
+    share : float
+        Part of the budget (of the squared mu) that this training takes: agents that read the same
+        records share it.
     epoch_steps : int
         Releases after which the members make new keys.
     """
 
     epsilon: float = Field(default=0.1, gt=0)
     delta: float | None = Field(default=None, gt=0, lt=1)
+    share: float = Field(default=1.0, gt=0, le=1)
     rounds: int = Field(default=16, ge=1, le=10_000)
     measures: int = Field(default=1, ge=0)
     measure_share: float = Field(default=0.07, ge=0, lt=1)
@@ -32,13 +37,6 @@ class PlanSettings(Settings):
     survivors: int = Field(default=4, ge=2)
     colluders: int = Field(default=1, ge=0)
     trust: Literal["distributed", "local"] = "distributed"
-
-
-class AgentSettings(Settings):
-    """Which agent to train, and its own configuration."""
-
-    name: str
-    config: dict[str, object] = Field(default_factory=dict)
 
 
 class WaitSettings(Settings):
@@ -52,11 +50,14 @@ class WaitSettings(Settings):
         For the members of an open attempt after the server was restarted.
     quorum : int
         Members to wait for before the first round; at least the plan's survivors are.
+    turn_s : float
+        How long an agent whose members are not there keeps the next agent waiting.
     """
 
     timeout_s: float = Field(default=30.0, gt=0, le=3600)
     patience_s: float = Field(default=60.0, ge=0, le=3600)
     quorum: int = Field(default=0, ge=0)
+    turn_s: float = Field(default=60.0, gt=0, le=86400)
 
 
 class ExpectSettings(Settings):
@@ -87,8 +88,30 @@ class ExpectSettings(Settings):
         return str(folder / word)
 
 
+class AgentSettings(Settings):
+    """An agent to train: its configuration, and terms of its own.
+
+    Parameters
+    ----------
+    config : dict
+        The agent's own configuration.
+    plan, expect : PlanSettings, ExpectSettings
+        What differs from [plan] and [expect].
+    """
+
+    config: dict[str, object] = Field(default_factory=dict)
+    plan: PlanSettings = PlanSettings()
+    expect: ExpectSettings = ExpectSettings()
+
+
 class ServerSettings(Settings):
-    """All of server.toml."""
+    """All of server.toml.
+
+    Parameters
+    ----------
+    agents : mapping
+        The agents of this network by registered name, trained one after the other in this order.
+    """
 
     name: str
     host: str = "127.0.0.1"
@@ -100,7 +123,19 @@ class ServerSettings(Settings):
     plan: PlanSettings = PlanSettings()
     wait: WaitSettings = WaitSettings()
     expect: ExpectSettings = ExpectSettings()
-    agent: AgentSettings
+    agents: dict[str, AgentSettings] = Field(min_length=1)
+
+    def plan_of(self, agent: str) -> PlanSettings:
+        """Return the terms of an agent: its own, and [plan] where it names none."""
+        return _over(self.plan, self.agents[agent].plan)
+
+    def expect_of(self, agent: str) -> ExpectSettings:
+        """Return what an agent is forecast from."""
+        return _over(self.expect, self.agents[agent].expect)
+
+
+def _over(general: T, own: T) -> T:
+    return general.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
 def load_settings(home: Path) -> ServerSettings:

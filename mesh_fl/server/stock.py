@@ -19,11 +19,11 @@ from mesh_fl.errors import ConfigError
 from mesh_fl.privacy.plan import LARGE
 from mesh_fl.server.exchange import FlowerExchange
 from mesh_fl.server.members import Members
-from mesh_fl.server.run import keep_report, make_training
-from mesh_fl.server.settings import load_settings
+from mesh_fl.server.planning import caps_of
+from mesh_fl.server.programme import Programme
+from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
-from mesh_fl.training import Training
 
 POLL_S = 0.25
 RESEND_S = 60.0
@@ -46,14 +46,12 @@ def main(grid: Grid, context: Context) -> None:
             least_timeout_s=LEAST_TIMEOUT_S,
         )
         settings = load_settings(home)
-        training = make_training(home, settings, exchange, narrator, new=new is True)
-        _refuse_large(training)
-        if (status := training.checkpoint.status) != "running":
-            told = f"this training is over ({status}); members get its model; "
-            narrator.say(told + "`flwr run ... --run-config new=true` begins another", kind="over")
-        training.run()
-        training.close()
-        keep_report(home, training)
+        _refuse_large(settings, Members(home))
+        programme = Programme(home, settings, exchange, narrator, new is True)
+        programme.open_first()
+        programme.run()
+        programme.close()
+        programme.keep_reports()
 
 
 class RegisteredNodes:
@@ -103,10 +101,12 @@ def _home(run_config: Mapping[str, object]) -> Path:
     return Path(home)
 
 
-def _refuse_large(training: Training) -> None:
-    if len(training.plan.caps) > LARGE:
+def _refuse_large(settings: ServerSettings, members: Members) -> None:
+    roster = members.roster()
+    largest = max(len(caps_of(settings, name, roster)) for name in settings.agents)
+    if largest > LARGE:
         raise ConfigError(
-            f"expected at most {LARGE} members, found {len(training.plan.caps)}: in larger "
+            f"expected at most {LARGE} members, found {largest}: in larger "
             "cohorts members keep keys in memory from message to message, and stock Flower starts "
             "them anew for each: run `mesh-server start`"
         )

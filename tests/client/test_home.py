@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh_fl.card import Card
+from mesh_fl.client.caps import Caps
 from mesh_fl.client.home import CARD, IDENTITY, LEDGER_KEY, ROSTER, SIGNING, Home
 from mesh_fl.client.settings import FILE, ClientSettings, load_settings
 from mesh_fl.errors import ConfigError, LedgerError, NetworkError, ProtocolError
@@ -28,7 +29,7 @@ def home(path):
 
 
 def make(path, name="acme", server="mesh.example.org:9443", cap=256, ca=None):
-    return Home.create(path, name, server, cap, ca)
+    return Home.create(path, name, server, Caps(cap), ca)
 
 
 def opened(home):
@@ -132,7 +133,7 @@ def test_a_cap_that_is_none_is_refused(home, path, tmp_path, cap):
         make(tmp_path / "other", cap=cap)
     before = (path / CARD).read_bytes()
     with pytest.raises(ConfigError, match="--cap"):
-        home.renew_card(cap)
+        home.renew_card(Caps(cap))
     assert (path / CARD).read_bytes() == before
 
 
@@ -143,7 +144,7 @@ def test_a_certificate_that_is_not_there_makes_no_home(path, tmp_path):
 
 
 def test_a_renewed_card_has_the_same_keys(home):
-    before, after = Card.read(home.path / CARD), home.renew_card(512)
+    before, after = Card.read(home.path / CARD), home.renew_card(Caps(512))
     assert after.cap == 512
     assert (after.identity, after.signing) == (before.identity, before.signing)
     assert (before.serial, after.serial) == (1, 2)
@@ -283,10 +284,10 @@ def test_a_roster_changed_by_hand_is_refused(home, founded):
 def test_a_newer_card_is_newer_than_the_one_on_the_roster(home, founded):
     """A card.json that is lost or older must not make a card that the network refuses."""
     roster, _, _ = founded
-    home.renew_card(300)
-    home.trust_roster(roster.appended(roster.propose_renewal(home.renew_card(400))))
+    home.renew_card(Caps(300))
+    home.trust_roster(roster.appended(roster.propose_renewal(home.renew_card(Caps(400)))))
     (home.path / CARD).unlink()
-    assert home.renew_card(512).serial == 4
+    assert home.renew_card(Caps(512)).serial == 4
     assert home.card.cap == 512
 
 

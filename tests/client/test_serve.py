@@ -336,7 +336,8 @@ class Seat:
         )
         random = np.random.default_rng(0)
         x, y = random.uniform(-1, 1, (40, 4)), random.integers(0, 2, 40).astype(float)
-        self.dataset = type("Dataset", (), {"data": {"x": x, "y": y} if adaptable else {"x": x}})
+        data = {"x": x, "y": y} if adaptable else {"x": x}
+        self.dataset = type("Dataset", (), {"at_home": data})
         self.agent = AGENT
         self.state = {**AGENT.init(), "round": np.array(float(step))}
 

@@ -20,7 +20,7 @@ from mesh_fl.privacy.epoch import Epoch
 from mesh_fl.privacy.pipeline import Opened, Sealed
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
-from mesh_fl.server import run
+from mesh_fl.server import programme
 from mesh_fl.state import dump_state
 from mesh_fl.statements import Account, Call, Presence
 from mesh_fl.verification import sha256
@@ -168,14 +168,14 @@ def replay() -> None:
 def invent_a_member(card: bytes) -> None:
     """Put a member of the operator's own on the roster, in three ways, and in a cohort."""
     mallory = Card.model_validate_json(card)
-    planned, enrol = run.plan_for, Enrolment._message
+    planned, enrol = programme.plan_for, Enrolment._message
 
     def plan_for(*arguments: object) -> tuple[Agent, Plan]:
         agent, plan = planned(*arguments)
         caps = {**plan.caps, mallory.name: mallory.cap}
         return agent, Plan.model_validate({**plan.model_dump(), "caps": caps})
 
-    run.plan_for = plan_for
+    programme.plan_for = plan_for
     operator: list[object] = []
     asking = Asking.__init__
 

@@ -14,30 +14,29 @@ import httpx
 import numpy as np
 
 from end_to_end.process import Process, nothing
+from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.roster import Roster
+from mesh_fl.server.programme import training_folder
 
 CAP = 64
 CUSTOMERS = 60
 
 AGENT_TOML = """
-[agent]
-name = "health"
-
-[agent.config]
+[agents.health.config]
 label = "churned"
 
-[[agent.config.features]]
+[[agents.health.config.features]]
 name = "seats"
 kind = "number"
 low = 0.0
 high = 100.0
 
-[[agent.config.features]]
+[[agents.health.config.features]]
 name = "contract"
 kind = "category"
 levels = ["monthly", "yearly"]
 
-[[agent.config.features]]
+[[agents.health.config.features]]
 name = "overdue"
 kind = "flag"
 optional = true
@@ -251,7 +250,14 @@ class Network:
         path, deadline = self.server / "report.json", time.monotonic() + 5
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        return dict(json.loads(path.read_text()))
+        (report,) = json.loads(path.read_text())["trainings"]
+        return dict(report)
+
+    def checkpoint(self) -> Checkpoint:
+        """Read where the training stands at the server."""
+        found = Checkpoint.load(training_folder(self.server, self.agent))
+        assert found is not None
+        return found
 
     def end(self) -> None:
         for process in self.running:

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from end_to_end import evil
 from end_to_end.network import Terms
-from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.client.flower_private import ActivateNodeRequest, public_key_to_bytes
 from mesh_fl.client.home import Home
 from mesh_fl.privacy.accounting import epsilon_of
@@ -85,7 +84,7 @@ class Arena:
 
     @property
     def checkpoint(self):
-        return Checkpoint.load(Folder(self.network.server / "training"))
+        return self.network.checkpoint()
 
     def charges(self, name):
         """(step, attempt) of each charge in the training that was last."""

@@ -580,5 +580,5 @@ def test_a_promise_is_not_weakened_later(trained, tmp_path):
 
 def test_a_damaged_training_is_refused_by_the_server(trained, tmp_path):
     server = spoilt_copy(trained[0].server, tmp_path / "server")
-    (server / "training" / "training").write_bytes(b"rubbish")
+    (server / "trainings" / "health" / "training").write_bytes(b"rubbish")
     assert "cannot be read" in refused(trained[0], SERVER, "start", server)

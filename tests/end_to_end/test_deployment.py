@@ -10,10 +10,8 @@ import pytest
 
 from end_to_end.network import RECORD, Terms
 from end_to_end.process import Installed, Process
-from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.privacy.accounting import epsilon_of
 from mesh_fl.server.report import Report, report_of
-from mesh_fl.store import Folder
 
 MEMBERS = 5
 TERMS = Terms(rounds=3, measures=1, quorum=MEMBERS, timeout_s=30)
@@ -48,7 +46,7 @@ def test_every_release_is_done_by_everybody(trained):
 
 
 def checkpoint(network):
-    return Checkpoint.load(Folder(network.server / "training"))
+    return network.checkpoint()
 
 
 def test_every_member_serves_the_same_last_version_adapted(trained):

@@ -16,7 +16,6 @@ from flwr.serverapp import Grid
 
 from end_to_end.network import Terms
 from mesh_fl.card import Card
-from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.client import stock as client_stock
 from mesh_fl.client.flower_key import supernode_command, write_flower_key
 from mesh_fl.client.home import Home
@@ -30,7 +29,7 @@ from mesh_fl.server.flower_app import write_flower_app
 from mesh_fl.server.flower_private import SUPERLINK_NODE_ID, TaskIdentity
 from mesh_fl.server.members import Members
 from mesh_fl.state import dump_state
-from mesh_fl.store import Folder, locked
+from mesh_fl.store import locked
 
 MEMBERS = 3
 TERMS = Terms(rounds=2, measures=0, quorum=MEMBERS, epsilon=0.05)
@@ -114,7 +113,7 @@ class Post(Grid):
 def train(network, **config):
     grid = Post([network.home(name) for name in network.names])
     server_stock.app(grid=grid, context=context({"home": str(network.server), **config}))
-    return Checkpoint.load(Folder(network.server / "training"))
+    return network.checkpoint()
 
 
 @pytest.fixture(scope="module")

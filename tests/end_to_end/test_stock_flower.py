@@ -13,11 +13,9 @@ import pytest
 
 from end_to_end.network import Terms, free_ports
 from end_to_end.process import Installed, Process, script
-from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.client.home import Home
 from mesh_fl.client.member import open_member
 from mesh_fl.state import dump_state
-from mesh_fl.store import Folder
 
 MEMBERS = 3
 TERMS = Terms(rounds=2, measures=0, quorum=MEMBERS)
@@ -131,7 +129,7 @@ def trained(network):
         assert time.monotonic() < deadline, said
         assert "ServerApp raised an exception" not in said, said
         time.sleep(0.2)
-    return Checkpoint.load(Folder(network.server / "training"))
+    return network.checkpoint()
 
 
 def test_flower_lets_members_in_by_their_identity_keys(network):
@@ -182,5 +180,5 @@ def test_the_same_homes_go_on_without_flowers_programs(network, trained, flower_
         assert network.await_model(name, TERMS.rounds)["version"].startswith(trained.training[:8])
     server.await_event("over")
     assert server.ended() == 0
-    assert Checkpoint.load(Folder(network.server / "training")).attempt == trained.attempt
+    assert network.checkpoint().attempt == trained.attempt
     assert [member.stop() for member in members] == [0] * MEMBERS

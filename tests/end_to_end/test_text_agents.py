@@ -9,10 +9,8 @@ import pytest
 
 from end_to_end.network import Terms, short_heartbeats
 from end_to_end.text_network import COMPLIANCE, THREAT, TextNetwork
-from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.client.home import Home
 from mesh_fl.client.member import open_member
-from mesh_fl.store import Folder
 
 MEMBERS = 4
 TERMS = Terms(rounds=2, measures=1, quorum=MEMBERS, timeout_s=30)
@@ -84,7 +82,7 @@ def test_every_release_is_done_by_everybody(trained):
 
 
 def test_all_members_hold_the_state_that_the_training_made(trained):
-    checkpoint = Checkpoint.load(Folder(trained.server / "training"))
+    checkpoint = trained.checkpoint()
     for name in trained.names:
         trained.copy_home(name, f"copy-of-{name}")
         member = open_member(Home(trained.home(f"copy-of-{name}")))

@@ -112,10 +112,7 @@ THREAT = Texts(
     path="/threat-intelligence",
     # Trained models are configured otherwise than the public one, as in any real plan.
     plan=f"""
-[agent]
-name = "threat"
-
-[agent.config]
+[agents.threat.config]
 records = {4.0 * CAP}
 """,
     tables="""
@@ -146,8 +143,7 @@ COMPLIANCE = Texts(
     agent="compliance",
     path="/compliance",
     plan="""
-[agent]
-name = "compliance"
+[agents.compliance]
 """,
     tables="""
 [tables.evidence]

@@ -8,7 +8,7 @@ from small_network import AGENT, FOUNDERS
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.offer import Offer
 from mesh_fl.planning import configure, make_plan
-from mesh_fl.server import cli, run
+from mesh_fl.server import cli, programme
 from mesh_fl.server.forecast import Forecast, announce, forecast
 from mesh_fl.server.members import Members
 from mesh_fl.server.settings import ServerSettings, load_settings
@@ -25,13 +25,9 @@ def plan(caps, **terms):
     return make_plan(agent, "health", caps, **({"rounds": 4, "epsilon": 8.0} | terms))
 
 
-def roster(caps):
-    return SimpleNamespace(cards={name: SimpleNamespace(cap=cap) for name, cap in caps.items()})
-
-
 def settings(agent="health", config=CONFIG, **wanted):
     return ServerSettings.model_validate(
-        {"name": "coop", "agent": {"name": agent, "config": config}, "expect": wanted}
+        {"name": "coop", "agents": {agent: {"config": config}}, "expect": wanted}
     )
 
 
@@ -111,17 +107,17 @@ class TestExpectation:
 
 class TestForecast:
     def test_facts_are_json(self) -> None:
-        found = forecast(settings(), PLAN, roster(CAPS))
+        found = forecast(settings(), PLAN)
         facts = json.loads(json.dumps(found.facts, allow_nan=False))
         assert (facts["members"], facts["verdict"], found.warns) == (8, "gain", False)
         assert 0.5 <= facts["alone"] < facts["pooled"] <= 1
 
     def test_typical_records_may_be_told(self) -> None:
-        found = forecast(settings(records=50), PLAN, roster(CAPS))
+        found = forecast(settings(records=50), PLAN)
         assert "8 MSPs x 50 records" in found.text
 
     def test_nobody_has_to_have_one(self) -> None:
-        assert forecast(settings(data="none"), PLAN, roster(CAPS)) is None
+        assert forecast(settings(data="none"), PLAN) is None
 
     @pytest.mark.parametrize(
         ("wanted", "reason"),
@@ -133,7 +129,7 @@ class TestForecast:
         ],
     )
     def test_what_is_wrong_is_told_in_its_place(self, wanted, reason) -> None:
-        found = forecast(settings(**wanted), PLAN, roster(CAPS))
+        found = forecast(settings(**wanted), PLAN)
         assert found.text.startswith("no forecast: ")
         assert reason in found.text
         assert "[expect] in server.toml" in found.text
@@ -143,14 +139,14 @@ class TestForecast:
     def test_an_agent_that_makes_up_nothing_says_how_to_get_one(self) -> None:
         caps = dict.fromkeys(FOUNDERS.roster.cards, 64)
         made = make_plan(AGENT, "small_network:Centre", caps, rounds=2, measures=0)
-        found = forecast(settings("small_network:Centre", {}), made, FOUNDERS.roster)
+        found = forecast(settings("small_network:Centre", {}), made)
         assert "Centre makes up no records: name public data" in found.text
 
     def test_too_few_public_records_are_told(self, tmp_path) -> None:
         import numpy as np
 
         np.savez(tmp_path / "few.npz", x=np.zeros((99, 10)), y=np.arange(99) % 2)
-        found = forecast(settings(data=str(tmp_path / "few.npz")), PLAN, roster(CAPS))
+        found = forecast(settings(data=str(tmp_path / "few.npz")), PLAN)
         assert "8 members would have 256 records, few.npz serves 80" in found.text
 
     def test_it_never_stops_a_server(self, monkeypatch) -> None:
@@ -158,12 +154,12 @@ class TestForecast:
             raise ZeroDivisionError("a bug")
 
         monkeypatch.setattr("mesh_fl.simulate.expectation.find", broken)
-        found = forecast(settings(), PLAN, roster(CAPS))
+        found = forecast(settings(), PLAN)
         assert found.text.startswith("no forecast: ZeroDivisionError: a bug")
 
     def test_without_simulations_there_is_none(self, monkeypatch) -> None:
         monkeypatch.setitem(sys.modules, "mesh_fl.simulate.expectation", None)
-        assert forecast(settings(), PLAN, roster(CAPS)).text.startswith("no forecast: ")
+        assert forecast(settings(), PLAN).text.startswith("no forecast: ")
 
 
 class TestAnnouncement:
@@ -190,13 +186,11 @@ class TestServer:
     @pytest.fixture
     def home(self, tmp_path, monkeypatch):
         monkeypatch.setattr(Members, "roster", lambda self: FOUNDERS.roster)
-        monkeypatch.setattr(run, "operator_key", lambda home: FOUNDERS.operator)
+        monkeypatch.setattr(programme, "operator_key", lambda home: FOUNDERS.operator)
         caps = {name: card.cap for name, card in FOUNDERS.roster.cards.items()}
-        text = (
-            'name = "coop"\n[plan]\nepsilon = 8.0\nrounds = 4\n[expect]\n[agent]\nname = "health"\n'
-        )
+        text = 'name = "coop"\n[plan]\nepsilon = 8.0\nrounds = 4\n[expect]\n[agents.health]\n'
         text += "".join(
-            "[[agent.config.features]]\n"
+            "[[agents.health.config.features]]\n"
             + "".join(f"{key} = {json.dumps(value)}\n" for key, value in feature.items())
             for feature in FEATURES
         )
@@ -208,7 +202,10 @@ class TestServer:
         def start(new: bool) -> list[str]:
             narrator = Narrator(as_json=True)
             exchange = SimpleNamespace(roster=lambda: FOUNDERS.roster)
-            training = run.make_training(home, load_settings(home), exchange, narrator, new=new)
+            settings = load_settings(home)
+            trainings = programme.Programme(home, settings, exchange, narrator, new=new)
+            trainings.open_first()
+            training = trainings.trainings["health"]
             training.checkpoint.save(training.blobs)
             return [line["kind"] for line in said(capsys)]
 

@@ -23,6 +23,7 @@ from mesh_fl.agents.query.desk import OTHER, Desk, read_phraser
 from mesh_fl.agents.query.engine import Engine
 from mesh_fl.agents.query.head import directions, fit_residual, gradient_rows, offsets
 from mesh_fl.agents.query.intents import Atlas, Intent, atlas_of, declared, owners
+from mesh_fl.agents.query.kin import Kin
 from mesh_fl.agents.query.likely import Likely
 from mesh_fl.agents.query.made_up import made_up
 from mesh_fl.errors import AgentError, ConfigError, DataError
@@ -170,7 +171,10 @@ class PlainQuestions(Agent):
         """Return the chance of each intent: shape (n, intents)."""
         scores = self._offsets(data) + self._features(data) @ state["mean"].T
         if "own" in state:
-            scores = scores + _vectors(data) @ state["own"].T
+            vectors, kin = _vectors(data), Kin(state["own_vectors"], state["own_intents"])
+            phrases = self._phrases
+            scores = scores + vectors @ state["own"].T
+            scores = scores + kin.scores(vectors, _likenesses(data), phrases)
         return np.asarray(softmax(scores, axis=1), dtype=np.float64)
 
     def measure_layout(self) -> Layout:
@@ -213,14 +217,17 @@ class PlainQuestions(Agent):
     def adapt(self, state: State, data: Data) -> State:
         """Fit the member's own labelled questions with the given model as prior.
 
-        The whole vector counts here, not only likenesses: nothing of it leaves.
+        The whole vector counts here, not only likenesses, and own questions count as phrases
+        (`Kin`): nothing of it leaves.
         """
         intent = self._intent(data)
         if not np.isfinite(intent).any():
             return state
         scores = self._offsets(data) + self._features(data) @ state["mean"].T
-        own = fit_residual(scores, _vectors(data), intent, self.prior_precision)
-        return {**state, "own": own}
+        vectors = _vectors(data)
+        own = fit_residual(scores, vectors, intent, self.prior_precision)
+        kin = Kin.of(vectors, intent)
+        return {**state, "own": own, "own_vectors": kin.vectors, "own_intents": kin.intents}
 
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up likenesses; see `made_up`."""
@@ -301,11 +308,15 @@ class PlainQuestions(Agent):
     def _atlas(self) -> Atlas:
         return atlas_of(self.intents, self.encoder)
 
+    @property
+    def _phrases(self) -> NDArray[np.int64]:
+        return owners(self.intents)
+
     def _features(self, data: Data) -> NDArray[np.float64]:
         return directions(_likenesses(data))
 
     def _offsets(self, data: Data) -> NDArray[np.float64]:
-        return offsets(_likenesses(data), owners(self.intents))
+        return offsets(_likenesses(data), self._phrases)
 
     def _intent(self, data: Data) -> NDArray[np.float64]:
         """Return the place of each record's intent, NaN where it has none of them."""

@@ -108,7 +108,7 @@ def _labels(data: Data) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 @cache
 def _telco() -> tuple[Mapping[str, object], Data]:
-    config = tomllib.loads((DEMO / "agent.toml").read_text())["agent"]["config"]
+    config = tomllib.loads((DEMO / "agent.toml").read_text())["agents"]["health"]["config"]
     table = tomllib.loads((DEMO / "table.toml").read_text())["tables"]["customers"]
     customers = _customers("wa_churn")
     numbered = customers.assign(customer_id=[f"c{number}" for number in range(len(customers))])

@@ -16,10 +16,10 @@ from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.client.data import Records
 from mesh_fl.client.report import public_cap
 from mesh_fl.errors import MeshError
-from mesh_fl.server.report import Report
+from mesh_fl.server.programme import training_folder
+from mesh_fl.server.report import Report, read_reports
 from mesh_fl.simulate.demo.processes import Line, Process, call
 from mesh_fl.simulate.demo.telco import AGENT_TOML, TABLE_TOML, Split
-from mesh_fl.store import Folder
 
 SERVER, CLIENT = "mesh_fl.server.cli", "mesh_fl.client.cli"
 TRAINING_TIMEOUT_S = 200
@@ -111,11 +111,12 @@ class Deployment:
 
     def report(self) -> Report:
         """Return the server's figures."""
-        return Report.model_validate_json((self.folder / "server" / "report.json").read_bytes())
+        (report,) = read_reports(self.folder / "server")
+        return report
 
     def checkpoint(self) -> Checkpoint:
         """Return where the server's training ended."""
-        found = Checkpoint.load(Folder(self.folder / "server" / "training"))
+        found = Checkpoint.load(training_folder(self.folder / "server", "health"))
         if found is None:
             raise MeshError("the server stored no training")
         return found

@@ -70,8 +70,8 @@ def deal(customers: pd.DataFrame, sizes: tuple[int, ...], seed: int) -> Split:
 
 def demo_agent(caps: Mapping[str, int]) -> ClientHealth:
     """Return the client health agent that the demo trains."""
-    section = tomllib.loads(AGENT_TOML)["agent"]
-    agent = configure(section["name"], section["config"], caps)
+    ((name, section),) = tomllib.loads(AGENT_TOML)["agents"].items()
+    agent = configure(name, section["config"], caps)
     if not isinstance(agent, ClientHealth):
         raise ConfigError(f"the demo trains client health, found {type(agent).__name__}")
     return agent

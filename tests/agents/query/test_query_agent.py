@@ -294,7 +294,8 @@ class TestAnswers:
         own = np.zeros((len(AGENT.intents), 384))
         names = [intent.name for intent in AGENT.intents]
         own[names.index("clients")] = 50 * AGENT.prepare(query)["vector"][0]
-        (learned,) = desk.answer({**STATE, "own": own}, query)
+        nothing = {"own_vectors": np.zeros((0, 384)), "own_intents": np.zeros(0)}
+        (learned,) = desk.answer({**STATE, "own": own, **nothing}, query)
         assert public.refusal.suggestions[0] == "which invoices are overdue"
         assert learned.refusal.suggestions[0] == "clients by industry"
         assert public.likeness == learned.likeness
