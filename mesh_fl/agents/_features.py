@@ -24,11 +24,17 @@ class Feature(Field):
         How a number runs from `low` (-1) to `high` (+1); "log" is log(1 + value - low).
     action : str
         What people can do when this feature raises the risk; a general sentence when empty.
+    weight : float
+        What it adds to the log odds of a rule score at the high end of its scale.
+    is_input : bool
+        Whether it is an input by itself, and not only in interactions.
     """
 
     kind: Literal["number", "flag", "category"]
     scale: Literal["linear", "log"] = "linear"
     action: str = ""
+    weight: float = 0.0
+    is_input: bool = True
 
     @model_validator(mode="after")
     def _encodable(self) -> "Feature":
@@ -62,6 +68,14 @@ class Feature(Field):
         if missing.any() and not self.optional:
             raise DataError(f"{self.name}: expected {self.expects()}, found nothing")
         return np.where(missing, 0.0, codes)
+
+    def decode(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the numbers that stand at places in [-1, 1]: what `encode` undoes."""
+        low, high = self.low or 0.0, self.high or 0.0
+        share = (places + 1) / 2
+        if self.scale == "log":
+            return np.clip(low + np.expm1(share * math.log1p(high - low)), low, high)
+        return np.clip(low + share * (high - low), low, high)
 
     def _codes(self, column: NDArray[np.generic]) -> NDArray[np.float64]:
         low, high = (0.0, 1.0) if self.kind == "flag" else (self.low or 0.0, self.high or 0.0)

@@ -24,7 +24,7 @@ def plan_for(settings: ServerSettings, name: str, roster: Roster) -> tuple[Agent
         )
     if len(caps) < terms.survivors:
         raise PlanError(
-            f"{len(caps)} members are registered for agent {name}, [plan] survivors = "
+            f"{len(caps)} members take part in {name}, [plan] survivors = "
             f"{terms.survivors}: propose more by `mesh-server members propose`"
         )
     agent = configure(name, settings.agents[name].config, caps)

@@ -51,6 +51,8 @@ class Programme:
         Begin new trainings although some are stored.
     agents : sequence of str
         These alone; all of server.toml when empty.
+    again : str
+        The command that begins new trainings, to be told.
     stopped : callable
         Asked now and then; True leaves everything where it stands.
     """
@@ -62,6 +64,7 @@ class Programme:
     new: bool = False
     agents: Sequence[str] = ()
     stopped: Callable[[], bool] = _never
+    again: str = "mesh-server start --new"
     trainings: dict[str, Training] = field(default_factory=dict, init=False)
     current: Training | None = field(default=None, init=False)
     _waited_since: float | None = field(default=None, init=False)
@@ -120,7 +123,7 @@ class Programme:
         self.current, self._waited_since, self._gives_way = training, None, not last
         if _is_over(training):
             told = f"{training.plan.agent}: this training is over ({training.checkpoint.status}); "
-            told += "members get its model; `mesh-server start --new` begins another"
+            told += f"members get its model; `{self.again}` begins another"
             self.narrator.say(told, kind="over", agent=training.plan.agent)
         training.run()
         self.keep_reports()

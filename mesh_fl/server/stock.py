@@ -25,6 +25,7 @@ from mesh_fl.server.settings import ServerSettings, load_settings
 from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
 
+AGAIN = "flwr run ... --run-config new=true"
 POLL_S = 0.25
 RESEND_S = 60.0
 LEAST_TIMEOUT_S = 120.0
@@ -47,7 +48,7 @@ def main(grid: Grid, context: Context) -> None:
         )
         settings = load_settings(home)
         _refuse_large(settings, Members(home))
-        programme = Programme(home, settings, exchange, narrator, new is True)
+        programme = Programme(home, settings, exchange, narrator, new is True, again=AGAIN)
         programme.open_first()
         programme.run()
         programme.close()

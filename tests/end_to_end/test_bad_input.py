@@ -305,13 +305,13 @@ def test_a_client_without_a_roster_is_told_to_trust_one(pristine, home):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("survivors = 3", "survivors = 4", "3 members are registered, [plan] survivors = 4"),
+        ("survivors = 3", "survivors = 4", "3 members take part in health, [plan] survivors = 4"),
         ("colluders = 1", "colluders = 3", "the network was founded for 1"),
         ("epsilon = 0.1", "epsilon = 0.0", "'epsilon' in [plan]"),
         ("epsilon", "epsilom", "did you mean 'epsilon'?"),
         ("[wait]", "[wiat]", "did you mean 'wait'?"),
         ("rounds = 2", "rounds = 2 2", "expected TOML"),
-        ('name = "health"', 'name = "helth"', "no agent is registered as 'helth'"),
+        ("[agents.", "[agents.helth]\n[agents.", "no agent is registered as 'helth'"),
         ("high = 100.0", "high = 0.0", "must be below high"),
         ("quorum = 3", "quorum = 3\npatience_s = -1", "'patience_s' in [wait]"),
     ],

@@ -128,7 +128,25 @@ def state_filter(reading: Reading, i: int, meaning: Meaning) -> Filter:
     """Make the condition that a row is in a state."""
     state = reading.known.states[meaning.table, meaning.name]
     reading.demand(state.table, *state.needs)
+    if (state.table, state.name) == ("agreements", "active"):
+        say_running(reading)
     return Filter(i, state.table, InState((), state.table, state.name))
+
+
+def say_running(reading: Reading) -> None:
+    """Say what is assumed of agreements whose table does not tell when they begin or end."""
+    told = [c for c in ("end_at", "cancelled_at") if reading.is_filled("agreements", c)]
+    if not told:
+        reading.said.append(
+            "The table tells neither ends nor cancellations of agreements: all are taken for "
+            "running."
+        )
+    elif told == ["cancelled_at"]:
+        reading.said.append("The table tells no ends of agreements, only cancellations.")
+    if not reading.is_filled("agreements", "start_at"):
+        reading.said.append(
+            "The table does not tell when agreements begin: all are taken as begun."
+        )
 
 
 def event_filter(reading: Reading, i: int, meaning: Meaning, span: Span | None) -> Filter:

@@ -1,15 +1,17 @@
 """A question as chunks: each the longest run of words that means something."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 
+from mesh_fl.agents.query.slips import corrected
 from mesh_fl.agents.query.spans import UNITS, Span, moved
 from mesh_fl.agents.query.times import NUMBERS, number_of, read_time
 from mesh_fl.agents.query.values import Values
 from mesh_fl.agents.query.vocabulary import Meaning, Vocabulary
-from mesh_fl.agents.query.wording import Word, distance, is_near
+from mesh_fl.agents.query.wording import Word
 
 _UNITS = frozenset({*UNITS, "percent", "usd", "eur", "gbp"})
 _OR_MORE = dict.fromkeys(("more", "higher", "greater", "above", "over", "longer"), ">=")
@@ -80,7 +82,7 @@ class Scan:
 
 def scan(words: Sequence[Word], now: datetime, values: Values, known: Vocabulary) -> Scan:
     """Part a question into chunks, the longest first from the left."""
-    return _Scanner(_corrected(words, values, known), now, values, known).scan()
+    return _Scanner(corrected(words, values), now, values, known).scan()
 
 
 class _Scanner:
@@ -93,6 +95,7 @@ class _Scanner:
         self._values = values
         self._known = known
         self._longest = max(map(len, known.phrases))
+        self._names = list(self._beginnings_of_names())
         self._pairs = any(s in _CHANGES for s in self._stems)
         self._readers: tuple[Callable[[int], Chunk | None], ...] = (
             self._key,
@@ -110,15 +113,48 @@ class _Scanner:
         unknown: list[str] = []
         at = 0
         while at < len(self._words):
-            found = [c for read in self._readers if (c := read(at)) is not None]
-            if not found:
-                unknown.append(self._words[at].written)
-                at += 1
+            longest = self._longest_at(at)
+            if longest is None:
+                quoted = self._quotation(at)
+                unknown.append(" ".join(word.written for word in self._words[at : at + quoted]))
+                at += quoted
                 continue
-            longest = max(found, key=lambda c: c.size)
             chunks.append(longest)
             at += longest.size
         return Scan(tuple(chunks), tuple(unknown))
+
+    def _beginnings_of_names(self) -> Iterator[int]:
+        """Yield where names of several words and quotations begin."""
+        at = 0
+        while at < len(self._words):
+            quoted = self._words[at].quotation
+            size = self._quotation(at) if quoted else self._values.names_from(self._stems, at)
+            if size:
+                yield at
+            at += max(size, 1)
+
+    def _longest_at(self, at: int) -> Chunk | None:
+        """Return the longest chunk from here that ends before the next name begins."""
+        if self._words[at].quotation:
+            return self._quoted(at)
+        most = next((i for i in self._names if i > at), len(self._words)) - at
+        found = [c for read in self._readers if (c := read(at)) is not None and c.size <= most]
+        return max(found, key=lambda c: c.size, default=None)
+
+    def _quotation(self, at: int) -> int:
+        """Return how many words stand in one quotation from here; 1 outside of any."""
+        number = self._words[at].quotation
+        same = (word.quotation == number for word in self._words[at:])
+        return max(sum(1 for _ in takewhile(bool, same)), 1) if number else 1
+
+    def _quoted(self, at: int) -> Chunk | None:
+        """Read a name or another value that stands in quotes, and never anything else."""
+        size = self._quotation(at)
+        meanings = self._values.quoted(tuple(self._stems[at : at + size]))
+        if meanings:
+            return self._chunk(at, size, *meanings)
+        key = self._key(at)
+        return key if key is not None and key.size == size else None
 
     def _chunk(self, at: int, size: int, *meanings: Meaning, **more: object) -> Chunk:
         words = self._words[at : at + size]
@@ -289,26 +325,3 @@ _CHANGES = frozenset((
     "develop", "shrink", "decline", "declined",
 ))  # fmt: skip
 """With these, from A to B names two times that are compared."""
-
-
-def _corrected(words: Sequence[Word], values: Values, known: Vocabulary) -> list[Word]:
-    """Correct a word that nothing knows where a single known word is near."""
-    return [word if word.stem in values.heard else _correct(word, values.near) for word in words]
-
-
-def _correct(word: Word, near: Mapping[str, set[str]]) -> Word:
-    if len(word.stem) < 5:
-        return word
-    # The ending may be part of the slip, so the word is also tried without its s alone.
-    forms = {word.stem}
-    if not word.stem.endswith("ss"):
-        forms.add(word.written.lower().removesuffix("s"))
-    slips = {
-        w: min(distance(form, w, 2) for form in forms if is_near(form, w))
-        for w in near.get(word.stem[0], ())
-        if any(is_near(form, w) for form in forms)
-    }
-    if not slips:
-        return word
-    nearest = [w for w, slip in slips.items() if slip == min(slips.values())]
-    return replace(word, stem=nearest[0], exact=False) if len(nearest) == 1 else word

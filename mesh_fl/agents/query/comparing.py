@@ -301,8 +301,14 @@ def _side(reading: Reading, f: Filter) -> Side:
         raise UnclearError(f"{f.table} and {reading.fact} cannot be compared here")
     condition = f.condition
     if isinstance(condition, Among):
-        label = " ".join(str(value) for value in condition.values)
+        label = " ".join(_label(condition.column, value) for value in condition.values)
     else:
         chunk = reading.chunks[f.at]
         label = chunk.span.text if chunk.span is not None else chunk.text
     return Side(label, (moved_to(condition, path),))
+
+
+def _label(column: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return f"P{value:g}" if column == "priority" else f"{value:g}"

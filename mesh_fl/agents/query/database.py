@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_fl.agents.query.currency_code import currency_code
 from mesh_fl.agents.query.result import Cell, Source
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.msp_tables import TABLES
@@ -117,7 +118,7 @@ class Database:
         except (DataError, ConfigError) as error:
             self._connection.execute(f'DROP TABLE IF EXISTS "{name}"')
             return Loaded(stamp, Source(name, 0, 0), frozenset(), str(error))
-        columns = {f.name: _arrow(f, read.table[f.name]) for f in declared.fields}
+        columns = {f.name: _arrow(f, _spelt(f, read.table[f.name])) for f in declared.fields}
         self._store(name, columns)
         filled = frozenset(
             key for key, values in columns.items() if values.null_count < len(values)
@@ -194,6 +195,13 @@ def _ended_after(cursor: "duckdb.DuckDBPyConnection", limit_s: float) -> Iterato
         timer.cancel()
         # Else a timer that has just run out would interrupt whatever comes next.
         timer.join()
+
+
+def _spelt(declared: Field, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Write each currency in one way; everything else stays as it stands."""
+    if declared.name != "currency":
+        return values
+    return np.array([currency_code(str(value)) for value in values.tolist()], dtype=np.object_)
 
 
 def _arrow(declared: Field, values: NDArray[np.generic]) -> "pa.Array":

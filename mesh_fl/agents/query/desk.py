@@ -27,6 +27,15 @@ from mesh_fl.text.checkpoints import Phraser, load_phraser
 LONGEST_QUESTION = 1000
 """Characters; the tables are not asked what is longer."""
 
+LONGEST_READ = 200
+"""Characters of a question that tell what it is about: half from its begin, half from its end."""
+
+MOST_QUESTIONS = 1000
+"""Of one request."""
+
+MOST_CHARACTERS = 500_000
+"""Of all questions of one request."""
+
 LEAST_CHANCE = 0.8
 """Of an intent, from which on its agent is asked although no cue names it."""
 
@@ -79,7 +88,7 @@ class Desk:
         Its name.
     phraser : Phraser, optional
     askable : dict
-        Whether the tables answer a phrase, as far as that was tried.
+        Whether the tables answer a phrase, as far as the request has tried that.
     """
 
     engine: Answers
@@ -97,8 +106,9 @@ class Desk:
         Raises
         ------
         DataError
-            If a question is empty.
+            If a question is empty, or there are too many for one request.
         """
+        self.askable.clear()
         return [self._reply(state, question) for question in questions_of(table)]
 
     def _reply(self, state: State, question: Question) -> QueryAnswer:
@@ -120,7 +130,7 @@ class Desk:
         route = None if question.intent else route_by_words(question.text)
         if route is not None:
             return self._pass_on(route, question.text)
-        likely = self.read(state, question.text)
+        likely = self.read(state, gist(question.text))
         about = self._intent(question, likely)
         route = self._route_of(about, question, likely)
         reply = self._refuse(about, likely, refusal, question.as_of)
@@ -182,13 +192,27 @@ class Desk:
             return
         place = self.intents.index(about)
         for phrase in likely.nearest(place)[:MOST_SUGGESTIONS]:
-            if isinstance(self.engine.ask(phrase, as_of), Found):
+            if self._is_askable(phrase, as_of):
                 yield phrase
+
+    def _is_askable(self, phrase: str, as_of: datetime) -> bool:
+        """Say whether the tables answer a phrase; they are asked once a request."""
+        known = self.askable.get(phrase)
+        if known is None:
+            known = isinstance(self.engine.ask(phrase, as_of), Found)
+            self.askable[phrase] = known
+        return known
 
     def _chances(self, likely: Likely) -> Mapping[str, float]:
         return {
             intent.name: float(c) for intent, c in zip(self.intents, likely.chances, strict=True)
         }
+
+
+def gist(text: str) -> str:
+    """Return what of a question says what it is about: a long one by its begin and its end."""
+    half = LONGEST_READ // 2
+    return text if len(text) <= LONGEST_READ else f"{text[:half]} {text[-half:]}"
 
 
 def questions_of(table: Table) -> list[Question]:
@@ -197,7 +221,7 @@ def questions_of(table: Table) -> list[Question]:
     Raises
     ------
     DataError
-        If one is empty.
+        If one is empty, or they are too many or too long for one request.
     """
     if "query" not in table:
         raise DataError(f"expected a column query, found {', '.join(table) or 'none'}")
@@ -207,6 +231,12 @@ def questions_of(table: Table) -> list[Question]:
     texts = [plain(str(one)) for one in table["query"].tolist()]
     if not all(texts):
         raise DataError("query: expected a question, found nothing")
+    characters = sum(map(len, texts))
+    if count > MOST_QUESTIONS or characters > MOST_CHARACTERS:
+        raise DataError(
+            f"query: expected at most {MOST_QUESTIONS:,} questions of {MOST_CHARACTERS:,} "
+            f"characters in all, found {count:,} of {characters:,}; ask in several requests"
+        )
     return [Question(*one) for one in zip(texts, map(_moment, moments), told, strict=True)]
 
 

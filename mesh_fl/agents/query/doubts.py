@@ -49,8 +49,13 @@ DOUBTS: tuple[tuple[str, str], ...] = (
     (rf"\b{_NOT}\b.*\b{_NOT}\b", "I follow one negation: ask for one"),
     (r"\bwithout \w+ (?:and|or) ", "I follow one negation: ask for one"),
     (
-        r"\bnot (?:\w+ ){0,2}(?:to|by) (?!anybody\b|anyone\b|someone\b|somebody\b|any\b|a\b)",
+        r"\bnot (?!(?:yet )?(?:closed|resolved|solved|opened|raised|created|assigned) (?:to|by) )"
+        r"(?:\w+ ){0,2}(?:to|by) (?!anybody\b|anyone\b|someone\b|somebody\b|any\b|a\b)",
         "I cannot tell whether the person or the event is denied",
+    ),
+    (
+        rf"\b{_NOT} (?:yet )?(?:paid|settled|closed|resolved) (?:late|too late|on time|in time)\b",
+        "I cannot tell whether the event or its time is denied: ask for late, on time, or not yet",
     ),
     (rf"\b{_EVENT} and {_EVENT}\b", "ask for one event: a time can be of one only"),
     (
@@ -80,7 +85,9 @@ DOUBTS: tuple[tuple[str, str], ...] = (
 """Patterns of a question in lower case, and why it is refused."""
 
 _DENIALS = re.compile(rf"\b{_NOT}\b|\bno\b|\bnone\b|\ball\b|\bevery\b|\beach\b|^\w+n't\b")
-_AGO = re.compile(rf"(?<!since )\b(?:\d+|\w+) {_UNIT} ago\b")
+_MOMENT_AGO = re.compile(
+    rf"\b(?:hours?|minutes?) ago\b|\b(?:as of|as at|by|till|up to) (?:\d+|\w+) {_UNIT} ago\b"
+)
 _OPEN_AGO = re.compile(rf"\b(?:since|before|after|until|from|than) (?:\d+|\w+) {_UNIT} ago\b")
 _PATTERNS = tuple((re.compile(pattern), why) for pattern, why in DOUBTS)
 
@@ -102,8 +109,8 @@ def refuse_doubts(written: Sequence[str]) -> None:
     first = text.partition(" ")[0]
     if (first in ASKING or first.endswith("n't")) and _DENIALS.search(text):
         raise UnclearError("yes or no is told of whether there is any: ask for the number")
-    if _AGO.search(text) and not _OPEN_AGO.search(text):
-        raise UnclearError("a moment ago is no stretch of time: ask for last week or since then")
+    if _MOMENT_AGO.search(text) and not _OPEN_AGO.search(text):
+        raise UnclearError("that moment is no stretch of time: ask for a day, or since then")
     for pattern, why in _PATTERNS:
         found = pattern.search(text)
         if found:

@@ -10,7 +10,9 @@ def chart_of(plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Cell]]) -
     """Return a chart of the rows; None where there is nothing to draw."""
     if not rows or plan.measure is None:
         return None
-    if plan.sides:
+    if plan.sides and plan.groups and not plan.count_groups:
+        return Chart("bar", names[-3], tuple(names[-2:])) if len(plan.groups) == 1 else None
+    if plan.sides and not plan.count_groups:
         first = 1 if names[0] == "answer" else 0
         return Chart("bar", None, tuple(names[first : first + 2]))
     if not plan.groups or plan.count_groups:

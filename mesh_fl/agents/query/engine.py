@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from mesh_fl.agents.query.caveats import Caveats, unread
 from mesh_fl.agents.query.chunks import Scan, scan
-from mesh_fl.agents.query.currency import by_currency, currencies_plans, is_money
+from mesh_fl.agents.query.currency import Counts, is_money, with_currencies
 from mesh_fl.agents.query.database import Database, Result
 from mesh_fl.agents.query.doubts import refuse_doubts
 from mesh_fl.agents.query.drawn import chart_of
-from mesh_fl.agents.query.plan import Linked, Measure, Plan
+from mesh_fl.agents.query.names import refuse_disguised
+from mesh_fl.agents.query.plan import Excluded, Linked, Plan
 from mesh_fl.agents.query.reading import Reading, UnclearError
 from mesh_fl.agents.query.relations import table_at
 from mesh_fl.agents.query.result import Cell, Chart, Column, Found, Refused, Source
-from mesh_fl.agents.query.sql import sql_of
+from mesh_fl.agents.query.sql import side_names, sql_of
 from mesh_fl.agents.query.telling import interpretation_of, sentence_of
 from mesh_fl.agents.query.understanding import understand
 from mesh_fl.agents.query.values import Values, values_of
@@ -74,6 +76,7 @@ class Engine:
         first = words[0].written.lower() if words else ""
         reading = Reading(list(found.chunks), vocabulary(), self._filled(), now, first)
         try:
+            refuse_disguised(words, [(c.at, c.size) for c in found.chunks], values)
             refuse_doubts([word.written for word in words])
             return self._answer(understand(reading), found, now)
         except UnclearError as error:
@@ -105,15 +108,17 @@ class Engine:
         sentence = sentence_of(plan, result.names, result.rows, unit)
         if result.truncated:
             sentence = f"The first {len(result.rows)} of more rows are told. {sentence}"
+        told = Caveats(plan, unit, lambda other: self._run(other, now)[1].rows)
+        sources = tuple(self._database.loaded[name].source for name in sorted(_tables(plan)))
         return Found(
-            sentence=" ".join([sentence, *self._left_out(plan, result, now)]),
+            sentence=" ".join(dict.fromkeys([sentence, *told.sentences(), *unread(sources)])),
             interpretation=interpretation_of(plan, unit),
             sql=sql,
             columns=columns,
             rows=result.rows,
             truncated=result.truncated,
             chart=chart_of(plan, result.names, result.rows),
-            sources=tuple(self._database.loaded[name].source for name in sorted(_tables(plan))),
+            sources=sources,
             confidence=_confidence(scanned),
         )
 
@@ -123,29 +128,13 @@ class Engine:
             return plan, _unit(plan)
         if f"{plan.table}.currency" not in self._filled():
             return plan, None
-        asked = currencies_plans(plan)
-        rows = [row for one in asked for row in self._run(one, now)[1].rows]
-        currencies = tuple(dict.fromkeys(str(row[0]) for row in rows))
-        share = plan.measure is not None and plan.measure.share_of is not None
-        unit = currencies[0] if len(currencies) == 1 and not share else None
-        return by_currency(plan, currencies), "%" if share else unit
 
-    def _left_out(self, plan: Plan, result: Result, now: datetime) -> list[str]:
-        """Say how many rows lack the value that is put together."""
-        if plan.measure is None or plan.sides or plan.yes_no or plan.having or plan.with_empty:
-            return []
-        if result.truncated:
-            return []
-        if plan.groups and (plan.measure.quantity or plan.order or plan.measure.share_of):
-            return []
-        counted = [row[-1] for row in result.rows if isinstance(row[-1], int)]
-        if not plan.groups and "counted_rows" not in result.names:
-            return []
-        _, whole = self._run(replace(plan, groups=(), order=None, measure=Measure("count")), now)
-        total = whole.rows[0][0]
-        missing = (total if isinstance(total, int) else 0) - sum(counted)
-        rows = "1 row is" if missing == 1 else f"{missing} rows are"
-        return [f"{rows} left out, as the value is missing."] if missing > 0 else []
+        def count(asked: Plan) -> Counts:
+            return {str(row[0]): int(row[-1] or 0) for row in self._run(asked, now)[1].rows}
+
+        plan, unit = with_currencies(plan, count)
+        share = plan.measure is not None and plan.measure.share_of is not None
+        return plan, "%" if share else unit
 
 
 def _unit(plan: Plan) -> str | None:
@@ -163,7 +152,7 @@ def _column(name: str, plan: Plan, unit: str | None) -> Column:
         return Column(name, title, "%")
     quantity = plan.measure.quantity if plan.measure is not None else ""
     is_measure = quantity and name.split("_", 1)[-1].startswith(quantity)
-    is_side = bool(plan.sides) and name not in {"answer", "change_percent"}
+    is_side = name == "difference" or f'"{name}"' in side_names(plan)
     return Column(name, title, unit if is_measure or is_side else None)
 
 
@@ -179,6 +168,8 @@ def _tables(plan: Plan) -> set[str]:
         found |= {table_at(plan.table, c.path[:i]) for i in range(len(c.path) + 1)}
         if isinstance(c, Linked):
             found |= _linked_tables(c)
+        if isinstance(c, Excluded):
+            found |= _tables(Plan(plan.table, c.conditions))
     return found
 
 

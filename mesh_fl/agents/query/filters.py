@@ -1,5 +1,7 @@
 """All conditions that a question makes, each on its table."""
 
+from datetime import timedelta
+
 from mesh_fl.agents.query.attachment import (
     LASTING,
     event_filter,
@@ -8,6 +10,7 @@ from mesh_fl.agents.query.attachment import (
     value_filter,
 )
 from mesh_fl.agents.query.chunks import Chunk
+from mesh_fl.agents.query.denials import denied_filter
 from mesh_fl.agents.query.plan import Compared, Known, Operator, Within
 from mesh_fl.agents.query.reading import Filter, Reading, UnclearError
 from mesh_fl.agents.query.roles import Roles
@@ -20,6 +23,11 @@ ENTITIES = frozenset({"clients", "technicians", "devices", "agreements"})
 
 SPANS = {"first_response_at": "response", "closed_at": "resolution", "paid_at": "days_to_pay"}
 """The quantity that says how long it took until a moment."""
+
+PASSING = frozenset((
+    "open", "overdue", "unassigned", "assigned", "unpaid", "active", "expired", "upcoming",
+))  # fmt: skip
+"""States that rows come into and leave; the tables tell only those of now."""
 
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0, "month": 730.5, "year": 8766.0}
 MONEY = ("usd", "eur", "gbp")
@@ -43,6 +51,8 @@ def _is_noun(reading: Reading, i: int) -> bool:
 def _one(reading: Reading, roles: Roles, i: int, times: dict[int, list[int]]) -> list[Filter]:
     if i in times:
         return [_negate(reading, i, f) for f in _timed_events(reading, i, times[i])]
+    if reading.kind_at(i, "denied"):
+        return [denied_filter(reading, i)]
     if reading.kind_at(i, "time"):
         return [_default_time(reading, roles, i)]
     if reading.kind_at(i, "dimension") and reading.kind_at(i - 1, "not"):
@@ -74,9 +84,18 @@ def _negate(reading: Reading, i: int, found: Filter) -> Filter:
         return found
     reading.take(j)
     below = not reading.reaches(reading.fact, found.table)
-    if below:
+    if below and not _follows_its_noun(reading, i, j, found.table):
         return Filter(found.at, found.table, found.condition, negated=True)
     return negated(found, reading.chunks[i])
+
+
+def _follows_its_noun(reading: Reading, i: int, negation: int, table: str) -> bool:
+    """Tell clients with tickets not in network from clients with no network tickets."""
+    nouns = [m.at for m in reading.mentions if m.table == table and m.role == ""]
+    after = i + 1
+    while reading.kind_at(after, "value", "state", "event", "and", "or") and after not in nouns:
+        after += 1
+    return negation - 1 in nouns and after not in nouns and i not in nouns
 
 
 def _times_of_events(reading: Reading, roles: Roles) -> dict[int, list[int]]:
@@ -127,6 +146,7 @@ def _onward(reading: Reading, chunk: Chunk, column: str) -> Span:
     if span is None:
         raise UnclearError(f"I do not know which time {chunk.text!r} is", chunk.text)
     _not_ahead(reading, chunk, column)
+    _say_ago(reading, chunk, column in LASTING and reading.has("not"))
     if chunk.of("time")[0].name == "lasting" and column in {"end_at", "due_at", "start_at"}:
         if span.start is None:
             return span
@@ -147,6 +167,8 @@ def _default_time(reading: Reading, roles: Roles, i: int) -> Filter:
     reading.take(i)
     chunk = reading.chunks[i]
     state = _state_name(reading, i - 1)
+    states = {m.name for c in reading.chunks for m in c.of("state")}
+    _say_ago(reading, chunk, bool(states & PASSING))
     if state in {"open", "unpaid"} and reading.chunks[i - 1].text.lower().startswith("not "):
         text = f"{reading.chunks[i - 1].text} {chunk.text}"
         raise UnclearError(f"{text!r} can mean at another time or never: ask for one", text)
@@ -162,6 +184,25 @@ def _default_time(reading: Reading, roles: Roles, i: int) -> Filter:
         raise UnclearError(f"I do not know which time {chunk.text!r} is", chunk.text)
     _not_ahead(reading, chunk, column)
     return Filter(i, table, Within((), column, chunk.span.start, chunk.span.end))
+
+
+def _say_ago(reading: Reading, chunk: Chunk, is_state: bool) -> None:
+    """Say which day, week or month a time ago is taken for; of a state only now is known."""
+    span = chunk.span
+    if span is None or span.end is None or span.rolling or not span.text.endswith(" ago"):
+        return
+    if span.text.startswith(_OPENERS):
+        return
+    if is_state:
+        raise UnclearError(
+            f"I can tell what happened {chunk.text}, not how things stood then", chunk.text
+        )
+    last = span.end - timedelta(days=1)
+    dates = f"{span.start:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if last != span.start else "")
+    reading.said.append(f"{chunk.text.capitalize()} is taken for {dates}.")
+
+
+_OPENERS = ("since", "before", "after", "until", "till", "from", "between")
 
 
 def _state_name(reading: Reading, i: int) -> str:

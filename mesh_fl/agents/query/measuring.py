@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from mesh_fl.agents.query.attachment import say_running
 from mesh_fl.agents.query.plan import Aggregate, Condition, InState, Measure, Within
 from mesh_fl.agents.query.reading import Filter, Reading, UnclearError
 from mesh_fl.agents.query.roles import Roles
@@ -57,6 +58,7 @@ def standing_conditions(reading: Reading, roles: Roles) -> tuple[Condition, ...]
     quantity = roles.quantity
     if quantity is None or not quantity.state:
         return ()
+    say_running(reading)
     reading.notes.append(f"{quantity.title} counts the agreements that are running now")
     return (InState((), quantity.table, quantity.state),)
 

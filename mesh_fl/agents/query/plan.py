@@ -14,7 +14,7 @@ Unit = Literal["day", "week", "month", "quarter", "year", "weekday"]
 
 @dataclass(frozen=True)
 class Among:
-    """A column has one of the values; with `negated` it has another one."""
+    """A column has one of the values; with `negated` it has another one or none."""
 
     path: Path
     column: str
@@ -64,7 +64,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class InState:
-    """A condition that has a word of its own holds; with `negated` it is known not to."""
+    """A condition that has a word of its own holds; with `negated` it does not."""
 
     path: Path
     table: str
@@ -82,7 +82,15 @@ class Linked:
     negated: bool = False
 
 
-Condition = Among | HasItem | Known | Within | Compared | InState | Linked
+@dataclass(frozen=True)
+class Excluded:
+    """Not all of these hold, or it is not known that they do: not closed by Priya."""
+
+    path: Path
+    conditions: tuple["Condition", ...]
+
+
+Condition = Among | HasItem | Known | Within | Compared | InState | Linked | Excluded
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,10 @@ class Plan:
         Columns that a list must show.
     notes : tuple of str
         Defaults that were taken.
+    said : tuple of str
+        What was assumed, in sentences that belong into the answer.
+    versus : {"", "more", "fewer"}
+        Of which groups is asked: those with more, or fewer, of the first side.
     """
 
     table: str
@@ -186,3 +198,5 @@ class Plan:
     yes_no: YesNo = ""
     show: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    versus: Literal["", "more", "fewer"] = ""

@@ -78,6 +78,7 @@ class Reading:
     mentions: list[Mention] = field(default_factory=list)
     used: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     fact: str = ""
 
     @property

@@ -1,7 +1,7 @@
 """The parts that words play: what is counted, what it is grouped by, what is the most."""
 
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from mesh_fl.agents.query.chunks import Chunk
 from mesh_fl.agents.query.plan import Aggregate, Unit
@@ -40,6 +40,8 @@ class Roles:
         Whether rows are to be counted.
     ranked_by : bool
         Whether the question says by what results are ranked.
+    versus : {"", "more", "fewer"}
+        Of which groups is asked: clients with more P1 than P2 tickets.
     """
 
     group_tables: list[int] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Roles:
     aggregate: Aggregate | None = None
     counts: bool = False
     ranked_by: bool = False
+    versus: Literal["", "more", "fewer"] = ""
 
     @property
     def grouped(self) -> bool:
@@ -65,6 +68,7 @@ def roles_of(reading: Reading) -> Roles:
     _find_mentions(reading)
     roles = Roles()
     _find_groups(reading, roles)
+    _find_versus(reading, roles)
     _find_superlative(reading, roles)
     _find_quantity(reading, roles)
     _find_aggregate(reading, roles)
@@ -163,6 +167,25 @@ def _group_table(reading: Reading, roles: Roles, i: int) -> None:
     if mention is not None:
         mention.role = "group"
         roles.group_tables.append(i)
+
+
+def _find_versus(reading: Reading, roles: Roles) -> None:
+    """Read which clients have more P1 than P2 tickets: each client's two numbers are compared."""
+    ways = reading.all_of("more", "fewer")
+    than = reading.all_of("than")
+    whose = [m for m in reading.mentions if ways and m.at < ways[0]]
+    if roles.grouped or len(ways) != 1 or len(than) != 1 or len(whose) != 1:
+        return
+    head = whose[0]
+    what = [m.table for m in reading.mentions if m.at > ways[0]]
+    numbers = [
+        m.table for i in reading.all_of("quantity") for m in reading.chunks[i].of("quantity")
+    ]
+    what = what or numbers[:1]
+    if not what or head.table in what or not all(reading.reaches(t, head.table) for t in what):
+        return
+    _group_table(reading, roles, head.at)
+    roles.versus = "more" if reading.kind_at(ways[0], "more") else "fewer"
 
 
 def _find_superlative(reading: Reading, roles: Roles) -> None:

@@ -36,6 +36,8 @@ class _Statement(Writer):
         tests = [self.condition(c) for c in plan.conditions]
         if plan.measure is None:
             return self._list(plan, tests)
+        if plan.sides and plan.groups:
+            return self._compare_groups(plan, plan.measure, tests)
         if plan.sides:
             return self._compare(plan, plan.measure, tests)
         if not plan.groups:
@@ -73,17 +75,41 @@ class _Statement(Writer):
         body = f"SELECT {inner} {self.source()}{_where([*tests, f'({either})'])}"
         return f"SELECT {chosen} FROM ({body}) compared"
 
-    def _grouped(self, plan: Plan, measure: Measure, tests: list[str]) -> str:
-        if plan.with_empty:
-            return self._with_empty(plan, tests)
+    def _compare_groups(self, plan: Plan, measure: Measure, tests: list[str]) -> str:
+        sides = [" AND ".join(self.condition(c) for c in side.conditions) for side in plan.sides]
+        columns, keys, known = self._keys(plan)
+        for only, name in zip(sides, side_names(plan), strict=True):
+            value = self.measure(measure, only)
+            value = f"coalesce({value}, 0)" if measure.aggregate == "sum" else value
+            columns.append(f"{value} AS {name}")
+        either = " OR ".join(f"({side})" for side in sides)
+        body = (
+            f"SELECT {', '.join(columns)} {self.source()}"
+            f"{_where([*tests, *known, f'({either})'])} GROUP BY {', '.join(keys)}"
+        )
+        if plan.versus:
+            first, second = side_names(plan)[:2]
+            way = ">" if plan.versus == "more" else "<"
+            body = f"SELECT * FROM ({body}) compared WHERE {first} {way} {second}"
+        return self._finished(plan, body, "")
+
+    def _keys(self, plan: Plan) -> tuple[list[str], list[str], list[str]]:
+        """Return the columns of the groups, what to group by, and that they are known."""
         columns, keys, known = [], [], []
         for asked in plan.groups:
             expression, name, label = self.group(asked)
-            known.append(f"{self.alias(asked.path)}.{asked.column} IS NOT NULL")
+            if asked.column != "currency":
+                known.append(f"{self.alias(asked.path)}.{asked.column} IS NOT NULL")
             for text, title in ((expression, name), label or ("", "")):
                 if text:
                     columns.append(f"{text} AS {title}")
                     keys.append(text)
+        return columns, keys, known
+
+    def _grouped(self, plan: Plan, measure: Measure, tests: list[str]) -> str:
+        if plan.with_empty:
+            return self._with_empty(plan, tests)
+        columns, keys, known = self._keys(plan)
         value, name = self.measure(measure), measure_name(plan, measure)
         body = (
             f"SELECT {', '.join(columns)}, {value} AS {name} {self.source()}"

@@ -6,6 +6,7 @@ from mesh_fl.agents.query.plan import (
     Among,
     Compared,
     Condition,
+    Excluded,
     Group,
     HasItem,
     InState,
@@ -38,7 +39,8 @@ def interpretation_of(plan: Plan, unit: str | None = None) -> str:
     """Say how a question was understood."""
     parts = [_subject(plan, unit), *_conditions(plan.table, plan.conditions)]
     if plan.sides:
-        parts.append(" compared with ".join(side.label for side in plan.sides))
+        way = f" with {plan.versus} than " if plan.versus else " compared with "
+        parts.append(way.join(side.label for side in plan.sides))
     if plan.groups:
         parts.append("for each " + " and ".join(group_title(plan.table, g) for g in plan.groups))
     if plan.having:
@@ -105,6 +107,8 @@ def sentence_of(
     """
     if plan.measure is None or plan.count_groups:
         return _listed(plan, names, rows)
+    if plan.sides and plan.groups:
+        return _compared_groups(plan, names, rows, unit)
     if plan.sides:
         return _compared(plan, names, rows, unit)
     if plan.groups:
@@ -152,6 +156,22 @@ def _grouped(
     told = "; ".join(_row(row, shown, unit) for row in rows[:MOST_NAMED])
     more = f"; {len(rows)} rows in all" if len(rows) > MOST_NAMED else ""
     return f"The {title}: {told}{more}."
+
+
+def _compared_groups(
+    plan: Plan, names: Sequence[str], rows: Sequence[Sequence[Cell]], unit: str | None
+) -> str:
+    """Tell both numbers of each group: Acme 3 against 2."""
+    title = f"{measure_title(plan, None)}, {' against '.join(side.label for side in plan.sides)}"
+    if not rows:
+        return f"There is none with {plan.versus or 'any'}: {title}."
+    shown = [i for i, name in enumerate(names[:-2]) if not name.endswith("_id")]
+    told = "; ".join(
+        f"{_row(row[:-1], shown, unit)} against {number_text(row[-1], unit)}"
+        for row in rows[:MOST_NAMED]
+    )
+    more = f"; {len(rows)} rows in all" if len(rows) > MOST_NAMED else ""
+    return f"{title[:1].upper()}{title[1:]}: {told}{more}."
 
 
 def _row(row: Sequence[Cell], shown: Sequence[int], unit: str | None) -> str:
@@ -218,6 +238,8 @@ def _condition(table: str, c: Condition) -> str:
         case InState(_, _, _, negated):
             title = vocabulary().states[c.table, c.state].title
             return f"{'not ' if negated else ''}{title}"
+        case Excluded(_, parts):
+            return f"{place}not ({' and '.join(_conditions(table_at(table, c.path), parts))})"
         case Compared(_, name, operator, number):
             quantity = vocabulary().quantities[name]
             unit = f" {quantity.unit}" if quantity.unit not in {None, "currency"} else ""

@@ -89,7 +89,7 @@ class _Reader:
             self._between,
             self._open,
             self._rolling,
-            self._ago,
+            self._unit_ago,
             self._calendar,
             self._to_date,
         ):
@@ -184,10 +184,20 @@ class _Reader:
 
     def _ago(self, at: int) -> tuple[Span, int] | None:
         count, unit = number_of(self._word(at)), self._word(at + 1)
+        count = 1 if self._word(at) in {"a", "an"} else count
         if count is None or unit not in UNITS or self._word(at + 2) != "ago":
             return None
         moment = moved(self._now, unit, -count)
         return Span(moment, moment, " ".join(self._stems[at : at + 3]), rolling=True), 3
+
+    def _unit_ago(self, at: int) -> tuple[Span, int] | None:
+        """Three months ago: the calendar month that it lies in."""
+        found = self._ago(at)
+        unit = self._word(at + 1)
+        if found is None or found[0].start is None or unit not in UNITS[2:]:
+            return found
+        first = start_of(found[0].start, unit)
+        return Span(first, moved(first, unit, 1), found[0].text), 3
 
     def _to_date(self, at: int) -> tuple[Span, int] | None:
         if self._stems[at : at + 3] in (["year", "to", "date"], ("year", "to", "date")):

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from mesh_fl.agents.query.attachment import meaning_for
 from mesh_fl.agents.query.comparing import Having, compared_filters, havings_of, sides_of
+from mesh_fl.agents.query.denials import follow_denials
 from mesh_fl.agents.query.filters import filters_of
 from mesh_fl.agents.query.grouping import asked_column, groups_of, order_of
 from mesh_fl.agents.query.linking import conditions_of
 from mesh_fl.agents.query.measuring import measure_of, split_share, standing_conditions
-from mesh_fl.agents.query.plan import Among, Group, Measure, Plan, YesNo
+from mesh_fl.agents.query.plan import Among, Condition, Group, Measure, Plan, YesNo
 from mesh_fl.agents.query.reading import Filter, Mention, Reading, UnclearError
 from mesh_fl.agents.query.relations import table_at
 from mesh_fl.agents.query.roles import Roles, roles_of, who
@@ -33,6 +34,7 @@ def understand(reading: Reading) -> Plan:
         If a word plays no part, or there are two readings with different answers.
     """
     tidy(reading)
+    follow_denials(reading)
     if not reading.chunks:
         raise UnclearError("the question names nothing that I know")
     _check_alternatives(reading)
@@ -73,6 +75,8 @@ def _composed(
     if not (groups or order or measure):
         groups, more = asked_column(reading, roles, conditions)
         shown += more
+    if reading.take_all("earlier", "later"):
+        shown += _whose_edge(reading, roles, conditions, rank)
     if rank or shown:
         measure = None
     elif measure is None and (groups or sides):
@@ -80,9 +84,10 @@ def _composed(
     if measure is not None:
         conditions += standing_conditions(reading, roles)
     plan = Plan(reading.fact, conditions, measure, groups, sides, order, rank, show=shown)
+    plan = replace(plan, versus=roles.versus if sides else "")
     plan = _for_yes_or_no(reading, plan, growth)
     plan = _with_having(plan, roles, having)
-    return replace(_named_apart(plan), notes=tuple(reading.notes))
+    return replace(_named_apart(plan), notes=tuple(reading.notes), said=tuple(reading.said))
 
 
 # Whole questions ----------------------------------------------------------------------------------
@@ -99,6 +104,8 @@ def _yes_no(reading: Reading, plan: Plan, growth: bool) -> YesNo:
     """Tell what is asked of the result, if it is yes or no."""
     if reading.first not in ASKING or reading.has("count", "how_much", "which", "when"):
         return ""
+    if plan.sides and plan.groups:
+        raise UnclearError("ask which ones: yes or no is told of all together")
     if plan.sides and growth:
         # The sides of a growth are in the order of time.
         return "more" if reading.has("shrinking") else "fewer"
@@ -115,6 +122,8 @@ def _with_having(plan: Plan, roles: Roles, having: Having | None) -> Plan:
     if having is not None:
         limit = (having.operator, having.number)
         plan = replace(plan, having=limit, count_groups=roles.counts)
+    if plan.versus:
+        plan = replace(plan, count_groups=roles.counts)
     if len(plan.groups) != 1 or plan.measure != Measure("count"):
         return plan
     group = plan.groups[0]
@@ -172,6 +181,28 @@ def _asked_moments(reading: Reading) -> tuple[str, ...]:
         raise UnclearError("I do not know which moment is asked for", "when")
     reading.demand(reading.fact, *found)
     return tuple(found)
+
+
+def _whose_edge(
+    reading: Reading, roles: Roles, conditions: tuple[Condition, ...], rank: str
+) -> tuple[str, ...]:
+    """Read which is earlier, the first ticket of Acme or of Globex: the first of both, and whose.
+
+    Raises
+    ------
+    UnclearError
+        If it is not the earlier of two firsts or the later of two lasts.
+    """
+    wanted = "oldest" if reading.has("earlier") else "newest"
+    named = [c for c in conditions if isinstance(c, Among) and len(c.values) == 2 and not c.negated]
+    if roles.superlative != wanted or roles.limit not in {None, 1} or len(named) != 1 or not rank:
+        raise UnclearError(
+            "I can tell the earlier of two firsts and the later of two lasts, such as which is "
+            "earlier, the first ticket of A or of B: ask for each by itself"
+        )
+    table = table_at(reading.fact, named[0].path)
+    whose = table.removesuffix("s") if table in {"clients", "technicians"} else named[0].column
+    return whose, rank
 
 
 # Checks -------------------------------------------------------------------------------------------

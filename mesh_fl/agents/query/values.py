@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from mesh_fl.agents.query.database import Database, text_values
-from mesh_fl.agents.query.times import MONTHS, NUMBERS
+from mesh_fl.agents.query.spans import UNITS
+from mesh_fl.agents.query.times import MONTHS, NUMBERS, read_time
 from mesh_fl.agents.query.vocabulary import Meaning, Stems, vocabulary
 from mesh_fl.agents.query.wording import stems
 from mesh_fl.msp_tables import TABLES
@@ -40,6 +42,9 @@ LISTS = frozenset({"technicians.skills", "events.attack_ids"})
 FAMILIES = frozenset({"devices.os", "events.attack_ids"})
 """Where the beginning of a name means all that begin so: Windows 11 Home and Pro."""
 
+NAMES = frozenset({"clients.name", "technicians.name"})
+"""Columns of names, which may be made of ordinary words: March, Last Month Ltd, April."""
+
 MOST_VALUES = 50_000
 """Different values of a column that are kept by name."""
 
@@ -54,6 +59,8 @@ class Values:
         Meanings by the stems of a whole value.
     part : mapping
         Meanings by the stems that a value begins with, or a part of a person's name.
+    disguised : mapping
+        Meanings by the stems of names that read as something else, such as March or Total.
     keys : mapping
         Meanings by a row's id in lower case.
     near : mapping
@@ -66,6 +73,7 @@ class Values:
 
     whole: Mapping[Stems, tuple[Meaning, ...]] = field(repr=False)
     part: Mapping[Stems, tuple[Meaning, ...]] = field(repr=False)
+    disguised: Mapping[Stems, tuple[Meaning, ...]] = field(repr=False)
     keys: Mapping[str, Meaning] = field(repr=False)
     near: Mapping[str, set[str]] = field(repr=False)
     heard: frozenset[str] = field(repr=False)
@@ -83,11 +91,43 @@ class Values:
                 return found, size
         return (), 0
 
+    def quoted(self, phrase: Stems) -> tuple[Meaning, ...]:
+        """Return what a quotation names: a client before anything else."""
+        told = (self.whole, self.disguised, self.part)
+        found = next((one[phrase] for one in told if phrase in one), ())
+        everywhere = [m for one in (self.whole, self.disguised) for m in one.get(phrase, ())]
+        clients = tuple(m for m in everywhere if (m.table, m.name) == ("clients", "name"))
+        return clients or found
+
+    def names_from(self, words: Sequence[str], at: int) -> int:
+        """Return of how many words, two or more, the longest name is that stands here in full."""
+        for size in range(min(self.longest, len(words) - at), 1, -1):
+            found = self.whole.get(tuple(words[at : at + size]), ())
+            if any(f"{m.table}.{m.name}" in NAMES for m in found):
+                return size
+        return 0
+
+
+def is_ordinary(word: str) -> bool:
+    """Say whether a word has a meaning of its own, whatever the data names."""
+    if word.isdigit() or word in UNITS or (word,) in vocabulary().phrases:
+        return True
+    return word in _ORDINARY
+
+
+def _is_disguised(phrase: Stems) -> bool:
+    """Say whether a name reads as something else: March, Open Tickets, Last 30 Days."""
+    if not all(map(is_ordinary, phrase)):
+        return False
+    time = read_time(phrase, 0, datetime(2026, 1, 1, tzinfo=UTC))
+    return len(phrase) < 3 or (time is not None and time[1] == len(phrase))
+
 
 def values_of(database: Database) -> Values:
     """Gather the values of every table that was read."""
     whole: dict[Stems, dict[Meaning, None]] = {}
     part: dict[Stems, dict[Meaning, None]] = {}
+    disguised: dict[Stems, dict[Meaning, None]] = {}
     for name in NAMED:
         table, _, column = name.partition(".")
         loaded = database.loaded.get(table)
@@ -96,15 +136,21 @@ def values_of(database: Database) -> Values:
         for value in _singles(name, text_values(database, table, column, MOST_VALUES)):
             phrase = stems(value)
             meaning = Meaning("value", table, column, value)
+            if name in NAMES and _is_disguised(phrase):
+                disguised.setdefault(phrase, {})[meaning] = None
+                continue
             for spelling in _spellings(phrase, name == "evidence.status"):
                 whole.setdefault(spelling, {})[meaning] = None
             for piece in _pieces(name, phrase):
-                part.setdefault(piece, {})[meaning] = None
+                plain = name in NAMES and all(map(is_ordinary, piece))
+                kept = part if not plain else disguised if name == "technicians.name" else {}
+                kept.setdefault(piece, {})[meaning] = None
     known = vocabulary().phrases
     near = _known_words(whole, _meaningful())
     return Values(
         whole={key: tuple(found) for key, found in whole.items()},
         part={key: tuple(found) for key, found in part.items() if key not in known},
+        disguised={key: tuple(found) for key, found in disguised.items() if key},
         keys=_keys(database),
         near=near,
         heard=frozenset(word for phrase in known for word in phrase).union(*near.values()),
@@ -172,3 +218,5 @@ _TIMES = (
     "quarterly", "yearly", "annually", "minute", "hour", "day", "week", "month", "quarter",
     "year", "first", "second", "third", "fourth",
 )  # fmt: skip
+
+_ORDINARY = frozenset((*_TIMES, *MONTHS, *(name[:3] for name in MONTHS), *NUMBERS))

@@ -16,6 +16,9 @@ _TOKEN = re.compile(
 )
 _SIGNS = {"%": "percent", "€": "eur", "$": "usd", "£": "gbp"}
 _POSSESSIVE = re.compile(r"'s?$")
+_QUOTED = re.compile(
+    r"\"[^\"]+\"|\u201c[^\u201d]+\u201d|\u00ab[^\u00bb]+\u00bb|(?<!\w)'[^']+'(?!\w)"
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,15 @@ class Word:
         Whether it was found as written, not corrected.
     after_comma : bool
         Whether a comma, a colon or the like stands before it.
+    quotation : int
+        Which quotation it stands in, counted from 1; 0 is none.
     """
 
     stem: str
     written: str
     exact: bool = True
     after_comma: bool = False
+    quotation: int = 0
 
 
 def plain(text: str) -> str:
@@ -53,12 +59,19 @@ def plain(text: str) -> str:
 def words_of(text: str) -> tuple[Word, ...]:
     """Split text into words; an underscore, a hyphen or a dot inside one parts it."""
     text, words, end = plain(text).replace("_", " "), [], 0
+    quotations = [found.span() for found in _QUOTED.finditer(text)]
     for found in _TOKEN.finditer(text):
         gap = text[end : found.start()]
         end = found.end()
         comma = any(c in ",:;.!?" for c in gap)
-        words.append(Word(stem(found.group()), found.group(), after_comma=comma))
+        quotation = _quotation(quotations, found.start())
+        words.append(Word(stem(found.group()), found.group(), True, comma, quotation))
     return tuple(words)
+
+
+def _quotation(quotations: list[tuple[int, int]], at: int) -> int:
+    inside = (i for i, (start, end) in enumerate(quotations, 1) if start < at < end)
+    return next(inside, 0)
 
 
 def stems(text: str) -> tuple[str, ...]:

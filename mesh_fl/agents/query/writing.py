@@ -1,13 +1,14 @@
 """Conditions, measures and groups as SQL; every literal is quoted and stands inline."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mesh_fl.agents.query.plan import (
     Among,
     Compared,
     Condition,
+    Excluded,
     Group,
     HasItem,
     InState,
@@ -19,6 +20,20 @@ from mesh_fl.agents.query.plan import (
 from mesh_fl.agents.query.relations import Path, path_between, table_at
 from mesh_fl.agents.query.vocabulary import vocabulary
 from mesh_fl.msp_tables import TABLES
+
+FLAGS = frozenset(
+    {
+        ("tickets", "sla_met"),
+        ("tickets", "sla_missed"),
+        ("time_entries", "billable"),
+        ("time_entries", "unbillable"),
+    }
+)
+"""States that a yes-or-no column tells; where it is empty neither is known."""
+
+
+NO_CURRENCY = "no currency told"
+"""Stands for the currency of amounts that have none."""
 
 
 def literal(value: object) -> str:
@@ -75,24 +90,36 @@ class Writer:
             case Compared(path, quantity, operator, number):
                 return f"{self.per_row(quantity, path)} {operator} {literal(number)}"
             case InState(path, table, state, negated):
-                text = self._state(table, state, self.alias(path))
-                return f"NOT ({text})" if negated else f"({text})"
+                return self._in_state(path, table, state, negated)
+            case Excluded(path, parts):
+                moved = (replace(part, path=(*path, *part.path)) for part in parts)
+                return f"({' AND '.join(map(self.condition, moved))}) IS NOT TRUE"
         return self._of_column(asked)
+
+    def _in_state(self, path: Path, table: str, state: str, negated: bool) -> str:
+        text = f"({self._state(table, state, self.alias(path))})"
+        if not negated:
+            return text
+        # Of a flag that is not recorded nobody knows, whichever way is asked.
+        return f"NOT {text}" if (table, state) in FLAGS else f"{text} IS NOT TRUE"
 
     def _of_column(self, asked: Among | HasItem | Known | Within) -> str:
         column = f"{self.alias(asked.path)}.{asked.column}"
         match asked:
             case Among(_, _, values, negated):
                 if len(values) == 1:
-                    return f"{column} {'<>' if negated else '='} {literal(values[0])}"
+                    operator = "IS DISTINCT FROM" if negated else "="
+                    return f"{column} {operator} {literal(values[0])}"
                 listed = ", ".join(literal(value) for value in values)
-                return f"{column} {'NOT IN' if negated else 'IN'} ({listed})"
+                if negated:
+                    return f"({column} IS NULL OR {column} NOT IN ({listed}))"
+                return f"{column} IN ({listed})"
             case HasItem(_, _, item, negated):
                 pieces = f"string_split(replace({column}, ',', ';'), ';')"
                 found = (
                     f"list_contains(list_transform({pieces}, lambda x: trim(x)), {literal(item)})"
                 )
-                return f"NOT {found}" if negated else found
+                return f"{found} IS NOT TRUE" if negated else found
             case Known(_, _, negated):
                 return f"{column} IS NULL" if negated else f"{column} IS NOT NULL"
             case Within(_, _, start, end, negated):
@@ -120,10 +147,15 @@ class Writer:
         cancelled = "TRUE"
         if "agreements.cancelled_at" in self.filled:
             cancelled = f"({alias}.cancelled_at IS NULL OR {alias}.cancelled_at > {now})"
+        started = "TRUE"
+        if "agreements.start_at" in self.filled:
+            started = f"{alias}.start_at <= {now}"
         unpaid, lost = f"{alias}.balance > 0", f"{alias}.lost_at IS NULL"
         if "invoices.balance" not in self.filled:
             unpaid = f"{alias}.paid_at IS NULL"
-        return template.format(t=alias, now=now, cancelled=cancelled, unpaid=unpaid, lost=lost)
+        return template.format(
+            t=alias, now=now, started=started, cancelled=cancelled, unpaid=unpaid, lost=lost
+        )
 
     # Measures ------------------------------------------------------------------------------------
 
@@ -141,18 +173,18 @@ class Writer:
 
     def _share(self, asked: Measure, only: str) -> str:
         of = " AND ".join(self.condition(c) for c in asked.share_of or ()) or "TRUE"
-        known = " AND ".join(f"({of}) IS NOT NULL" for _ in (1,)) if self._is_flag(asked) else ""
+        known = " AND ".join(self._told(asked))
         value = self.per_row(asked.quantity, ()) if asked.quantity else "1"
         whole = " AND ".join(part for part in (only, known) if part)
-        part = " AND ".join(text for text in (only, f"({of})") if text)
+        part = " AND ".join(text for text in (whole, f"({of})") if text)
         total = f"sum({value}) FILTER (WHERE {whole})" if whole else f"sum({value})"
         counted = f"coalesce(sum({value}) FILTER (WHERE {part}), 0)"
         return f"100.0 * {counted} / nullif({total}, 0)"
 
-    @staticmethod
-    def _is_flag(asked: Measure) -> bool:
-        """Rows of which a yes-or-no column says nothing count neither way."""
-        return any(isinstance(c, InState) for c in asked.share_of or ())
+    def _told(self, asked: Measure) -> list[str]:
+        """Rows of which nobody knows whether they are in a state count neither way."""
+        states = [replace(c, negated=False) for c in asked.share_of or () if isinstance(c, InState)]
+        return [f"{self.condition(c)} IS NOT NULL" for c in states]
 
     # Groups --------------------------------------------------------------------------------------
 
@@ -163,6 +195,8 @@ class Writer:
             return f"isodow({column})", "weekday", (f"dayname({column})", "weekday_name")
         if asked.unit:
             return self._bucket(column, asked.unit), asked.unit, None
+        if asked.column == "currency":
+            return f"coalesce({column}, {literal(NO_CURRENCY)})", asked.column, None
         table = table_at(self.table, asked.path)
         label = vocabulary().tables[table].label
         if asked.column == TABLES[table].key and label and f"{table}.{label}" in self.filled:

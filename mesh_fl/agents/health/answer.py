@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import expit, logit, ndtr
 
 from mesh_fl.agent import State
-from mesh_fl.agents._features import Feature
+from mesh_fl.agents.health.head import Head
+from mesh_fl.agents.health.inputs import Inputs
+from mesh_fl.agents.health.logistic_head import log_odds_spread
+from mesh_fl.schema import Table
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
 LEVELS: tuple[RiskLevel, ...] = ("low", "medium", "high", "critical")
@@ -19,6 +22,7 @@ INTERVAL_SDS = 1.6448536269514722  # the normal quantile that leaves 5 % on eith
 NO_COVARIANCE = (
     "the shared model has no uncertainty of its own: fit it to your own labelled records first"
 )
+NO_WEIGHTS = "no feature declares a weight, so there is no rule score"
 NO_DATES = "the label says whether a client leaves, not when"
 
 
@@ -68,6 +72,10 @@ class ClientHealthAnswer(Answer):
         Probability, under the local posterior, that the true risk lies in `risk_level`.
     reasons : tuple of Reason
         Every feature, the largest contribution (of either sign) first.
+    rule_score : float or None
+        The same by the declared weights alone, as a scorecard would have it.
+    model_used : str
+        What the risk comes from.
     unavailable : dict of str to str
         Why each field that is None could not be computed.
     """
@@ -80,34 +88,71 @@ class ClientHealthAnswer(Answer):
     predictions: ChurnPrediction
     reasons: tuple[Reason, ...]
     recommendations: tuple[Recommendation, ...]
+    rule_score: float | None
+    model_used: str
     unavailable: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Client:
-    """One client as the model sees it: values as they were told, and encoded with the bias."""
+class Model:
+    """What answers: declared inputs, a head, and its state, global or adapted.
 
-    values: tuple[float | str | None, ...]
-    encoded: NDArray[np.float64]
+    Parameters
+    ----------
+    inputs : Inputs
+    thresholds : tuple of three floats
+        Risk from which a client is at medium, high and critical risk.
+    head : Head
+    state : State
+    """
+
+    inputs: Inputs
+    thresholds: tuple[float, float, float]
+    head: Head
+    state: State
+
+    @property
+    def used(self) -> str:
+        """What the answer comes from, in words."""
+        name = type(self.head).__name__.removesuffix("Head").lower()
+        if self.state["round"] > 0:
+            return name
+        is_own = "covariance" in self.state or "own_values" in self.state
+        return f"{name}, own records alone" if is_own else "rule score"
 
 
-def compose(
-    features: tuple[Feature, ...],
-    thresholds: tuple[float, float, float],
-    state: State,
-    client: Client,
-) -> ClientHealthAnswer:
-    """Answer for one client with the model in `state`, global or adapted."""
-    contributions = (state["mean"] * client.encoded).tolist()
-    log_odds = float(state["mean"] @ client.encoded)
-    risk = float(expit(log_odds))
-    rank = int(np.searchsorted(thresholds, risk, side="right"))
-    spread = _spread(state, client.encoded)
-    reasons = tuple(
-        Reason(feature=feature.name, value=value, contribution=contribution)
-        for feature, value, contribution in zip(
-            features, client.values, contributions[:-1], strict=True
+def compose(model: Model, table: Table, x: NDArray[np.float64]) -> list[ClientHealthAnswer]:
+    """Answer for each client of a table, whose inputs are encoded as x."""
+    log_odds = model.head.log_odds(model.state, x)
+    parts = model.head.contributions(model.state, x)
+    spreads = log_odds_spread(model.state, x)
+    rules = expit(x @ model.inputs.scorecard) if model.inputs.has_scorecard else None
+    return [
+        _answer(
+            model,
+            _told(model.inputs, table, place),
+            parts[place, :-1].tolist(),
+            float(log_odds[place]),
+            None if spreads is None else float(spreads[place]),
+            None if rules is None else float(rules[place]),
         )
+        for place in range(len(x))
+    ]
+
+
+def _answer(
+    model: Model,
+    told: list[float | str | None],
+    parts: list[float],
+    log_odds: float,
+    spread: float | None,
+    rule: float | None,
+) -> ClientHealthAnswer:
+    risk = float(expit(log_odds))
+    rank = int(np.searchsorted(model.thresholds, risk, side="right"))
+    reasons = tuple(
+        Reason(feature=name, value=value, contribution=part)
+        for name, value, part in zip(model.inputs.names, told, parts, strict=True)
     )
     lower, upper = _bounds(log_odds, spread)
     return ClientHealthAnswer(
@@ -115,18 +160,23 @@ def compose(
         churn_risk=risk,
         risk_level=LEVELS[rank],
         priority=4 - rank,
-        confidence=_confidence(log_odds, spread, thresholds, rank),
+        confidence=_confidence(log_odds, spread, model.thresholds, rank),
         predictions=ChurnPrediction(churn_probability=risk, lower_bound=lower, upper_bound=upper),
         reasons=tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution))),
-        recommendations=_recommend(features, reasons, log_odds),
-        unavailable=_unavailable(spread),
+        recommendations=_recommend(model.inputs, reasons, log_odds),
+        rule_score=None if rule is None else 100 * (1 - rule),
+        model_used=model.used,
+        unavailable=_unavailable(spread, rule),
     )
 
 
-def _spread(state: State, encoded: NDArray[np.float64]) -> float | None:
-    if "covariance" not in state:
-        return None
-    return float(np.sqrt(encoded @ state["covariance"] @ encoded))
+def _told(inputs: Inputs, table: Table, place: int) -> list[float | str | None]:
+    """Return what was told of each input; of an interaction, nothing by itself."""
+    told: list[float | str | None] = []
+    for one in inputs.alone:
+        value = table[one.name].tolist()[place]
+        told.append(None if value == "" or value != value else value)
+    return [*told, *(None for _ in inputs.interactions)]
 
 
 def _bounds(log_odds: float, spread: float | None) -> tuple[float | None, float | None]:
@@ -147,23 +197,25 @@ def _confidence(
 
 
 def _recommend(
-    features: tuple[Feature, ...], reasons: tuple[Reason, ...], log_odds: float
+    inputs: Inputs, reasons: tuple[Reason, ...], log_odds: float
 ) -> tuple[Recommendation, ...]:
     raising = [
         Recommendation(
-            feature=feature.name,
-            action=feature.action or f"Look into {feature.description or feature.name}.",
+            feature=reason.feature,
+            action=action,
             contribution=reason.contribution,
             risk_if_neutral=float(expit(log_odds - reason.contribution)),
         )
-        for feature, reason in zip(features, reasons, strict=True)
+        for action, reason in zip(inputs.actions, reasons, strict=True)
         if reason.contribution > 0
     ]
     return tuple(sorted(raising, key=lambda advice: -advice.contribution))
 
 
-def _unavailable(spread: float | None) -> dict[str, str]:
+def _unavailable(spread: float | None, rule: float | None) -> dict[str, str]:
     missing = {"predictions.days_to_churn": NO_DATES}
+    if rule is None:
+        missing["rule_score"] = NO_WEIGHTS
     if spread is None:
         names = ("confidence", "predictions.lower_bound", "predictions.upper_bound")
         missing |= dict.fromkeys(names, NO_COVARIANCE)

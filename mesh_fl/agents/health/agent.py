@@ -1,31 +1,29 @@
 """Client health: which clients are about to leave, and why.
 
-Logistic regression on a handful of declared features, trained by summed clipped gradients with
-momentum (Polyak 1964) and served from a mean that favours late iterates (Lacoste-Julien, Schmidt
-and Bach 2012, arXiv 1212.2002), so that no setting depends on where a training stops.
+Declared features and interactions, a rule score that public knowledge makes of them, and around it
+either logistic regression, trained by summed clipped gradients with momentum (Polyak 1964), or
+boosted trees (`trees`). Both serve a mean that favours late iterates (Lacoste-Julien, Schmidt and
+Bach 2012, arXiv 1212.2002), so that no setting depends on where a training stops.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from mesh_fl.agent import Agent, Data, Rows, State, Total
-from mesh_fl.agents._features import Feature, encode
-from mesh_fl.agents._health_answer import Client, ClientHealthAnswer, compose
-from mesh_fl.agents._logistic import (
-    Posterior,
-    auc,
-    brier,
-    exact_auc,
-    fit_map,
-    gradient_rows,
-    one_hot_rows,
-)
+from mesh_fl.agents._features import Feature
+from mesh_fl.agents._logistic import auc, brier, exact_auc, one_hot_rows
+from mesh_fl.agents.health.answer import ClientHealthAnswer, Model, compose
+from mesh_fl.agents.health.head import Head
+from mesh_fl.agents.health.inputs import Inputs
+from mesh_fl.agents.health.interactions import Interaction
+from mesh_fl.agents.health.logistic_head import LogisticHead
+from mesh_fl.agents.health.trees import TreesHead
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
@@ -34,6 +32,9 @@ __all__ = ["ClientHealth", "ClientHealthAnswer", "Feature"]
 
 MADE_UP_STRENGTH, MADE_UP_BIAS = 1.7, -1.5
 """Of the model that labels made-up clients: as many leave as in Telco churn, as predictably."""
+
+LEAST_SPREAD = 0.05
+"""Of a made-up column; an interaction that hardly ever holds would get any weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,12 @@ class ClientHealth(Agent):
     ----------
     features : tuple of Feature
         What a member knows of a client, the same at every member.
+    interactions : tuple of Interaction
+        What several features say together.
+    base_rate : float
+        Share of clients that leave, as public knowledge has it; of the rule score.
+    model : {"logistic", "trees"}
+        What is learned around the rule score.
     label : str
         Flag column: 1 for a client that left.
     records : float
@@ -69,6 +76,9 @@ class ClientHealth(Agent):
     endpoint: ClassVar[str] = "/client-health"
 
     features: tuple[Feature, ...]
+    interactions: tuple[Interaction, ...] = ()
+    base_rate: float = 0.05
+    model: Literal["logistic", "trees"] = "logistic"
     label: str = "churned"
     records: float
     clip: float = 1.0
@@ -90,6 +100,13 @@ class ClientHealth(Agent):
         names = [feature.name for feature in self.features]
         yield "features", len(names) > 0, "at least one feature"
         yield "features", len(set(names)) == len(names), "a different name for each feature"
+        products = [one.name for one in self.interactions]
+        unlike = len(set(products) | set(names)) == len(products) + len(names)
+        yield "interactions", unlike, "a name for each that nothing else has"
+        faults = [fault for one in self.interactions for fault in one.faults(self.features)]
+        yield "interactions", not faults, "; ".join(faults)
+        yield "features", bool(self._inputs.names), "at least one input"
+        yield "base_rate", 0 < self.base_rate < 1, "a share between 0 and 1"
         yield "label", self.label != "" and self.label not in names, "a name that no feature has"
         for name in ("records", "clip", "learning_rate"):
             yield name, 0 < getattr(self, name) < math.inf, "a number above 0"
@@ -106,7 +123,7 @@ class ClientHealth(Agent):
 
     def prepare(self, table: Table) -> Data:
         """Encode features as "x", shape (n, d), and the label, where there is one, as "y"."""
-        x = encode(self.features, table)
+        x = self._inputs.encode(table)
         if self.label not in table:
             return {"x": x}
         y = table[self.label].astype(np.float64)
@@ -115,36 +132,24 @@ class ClientHealth(Agent):
         return {"x": x, "y": y}
 
     def init(self) -> State:
-        """Return all zeros: a risk of one half for everybody."""
-        zeros = np.zeros(len(self.features) + 1)
-        return {
-            "weights": zeros,
-            "velocity": zeros.copy(),
-            "mean": zeros.copy(),
-            "round": np.array(0.0),
-        }
+        """Return the rule score; where no weight is declared, a risk of one half for everybody."""
+        return self._head.init()
 
     def layout(self, state: State) -> Layout:
-        """Return the one block that is summed, the gradient."""
-        return {"gradient": state["weights"].shape}
+        """Name the blocks that are summed."""
+        return self._head.layout(state)
 
     def contribute(self, state: State, data: Data) -> Rows:
         """Return each record's gradient of the log-loss."""
-        x, y = _labelled(data)
-        return gradient_rows(state["weights"], x, y)
+        return self._head.contribute(state, *_labelled(data))
 
     def apply(self, state: State, total: Total) -> State:
-        """Take one step with momentum; the mean gives iterate t a weight proportional to t."""
-        step = total["gradient"] / self.records
-        velocity = self.momentum * state["velocity"] - self.learning_rate * step
-        weights = state["weights"] + velocity
-        rounds = np.asarray(state["round"] + 1)
-        mean = state["mean"] + (weights - state["mean"]) * 2 / (rounds + 1)
-        return {"weights": weights, "velocity": velocity, "mean": mean, "round": rounds}
+        """Take one step with momentum."""
+        return self._head.apply(state, total)
 
     def predict(self, state: State, data: Data) -> NDArray[np.float64]:
         """Return the churn risk of each record, in [0, 1]."""
-        risk: NDArray[np.float64] = expit(_floats(data, "x") @ state["mean"])
+        risk: NDArray[np.float64] = expit(self._head.log_odds(state, _floats(data, "x")))
         return risk
 
     def measure_layout(self) -> Layout:
@@ -176,28 +181,25 @@ class ClientHealth(Agent):
         }
 
     def adapt(self, state: State, data: Data) -> State:
-        """Fit the member's own records with the global mean as prior; adds "covariance".
+        """Fit the member's own records around the given model; see the head's `adapt`.
 
         With an untrained state this is a model trained alone.
         """
-        x, y = _labelled(data)
-        precision = self.prior_precision if state["round"] > 0 else self.own_precision
-        mean, covariance = fit_map(Posterior(x, y, state["mean"], precision))
-        return {**state, "mean": mean, "covariance": covariance}
+        return self._head.adapt(state, *_labelled(data))
 
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up clients: features at random within their declarations, labels by a model.
 
         The model is a logistic one with weights of random direction, which depends on the seed
-        alone; its log-odds have a standard deviation of `MADE_UP_STRENGTH`. No real client is like
+        alone; its log-odds have a standard deviation of about `MADE_UP_STRENGTH`. No real client is like
         these: their features tell nothing of each other.
         """
         random = np.random.default_rng(seed)
-        direction = random.normal(size=len(self.features))
+        inputs = self._inputs
+        direction = random.normal(size=len(inputs.names))
         weights = MADE_UP_STRENGTH * direction / np.linalg.norm(direction)
-        places = [_made_up(feature, records, random) for feature in self.features]
-        columns, spreads = zip(*places, strict=True)
-        x = np.column_stack([*columns, np.ones(records)])
+        x = inputs.encode({one.name: _made_up(one, records, random) for one in self.features})
+        spreads = np.maximum(x[:, :-1].std(axis=0), LEAST_SPREAD)
         left = random.random(records) < expit(x[:, :-1] @ (weights / spreads) + MADE_UP_BIAS)
         return {"x": x, "y": left.astype(np.float64)}
 
@@ -218,36 +220,49 @@ class ClientHealth(Agent):
         DataError
             If a value is outside its declaration.
         """
-        if state["round"] == 0 and "covariance" not in state:
+        is_fitted = "covariance" in state or "own_values" in state
+        if state["round"] == 0 and not is_fitted and not self._inputs.has_scorecard:
             raise AgentError(
                 "client health: expected a trained model, found none; "
                 "wait for a training or fit your own records"
             )
-        x = encode(self.features, table)
-        columns = [table[feature.name].tolist() for feature in self.features]
-        return [
-            compose(self.features, self.thresholds, state, Client(_told(values), encoded))
-            for values, encoded in zip(zip(*columns, strict=True), x, strict=True)
-        ]
+        x = self._inputs.encode(table)
+        model = Model(self._inputs, self.thresholds, self._head, state)
+        return compose(model, table, x)
+
+    @property
+    def _inputs(self) -> Inputs:
+        return Inputs(self.features, self.interactions, self.base_rate)
+
+    @property
+    def _head(self) -> Head:
+        inputs = self._inputs
+        prior = inputs.scorecard if inputs.has_scorecard else 0.0 * inputs.scorecard
+        known = tuple(prior.tolist())
+        if self.model == "trees":
+            return TreesHead(axes=inputs.axes, prior=known, records=self.records)
+        return LogisticHead(
+            prior=known,
+            records=self.records,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            prior_precision=self.prior_precision,
+            own_precision=self.own_precision,
+        )
 
 
-def _made_up(
-    feature: Feature, records: int, random: np.random.Generator
-) -> tuple[NDArray[np.float64], float]:
-    """Return encoded values, even over a number's scale or over the levels, and how they spread."""
+def _made_up(feature: Feature, records: int, random: np.random.Generator) -> NDArray[np.generic]:
+    """Return values that are even over a number's scale, or over the levels."""
     if feature.kind == "number":
-        return random.uniform(-1, 1, records), 1 / math.sqrt(3)
-    levels = np.linspace(-1, 1, 2 if feature.kind == "flag" else len(feature.levels))
-    return random.choice(levels, records), float(np.std(levels))
+        return feature.decode(random.uniform(-1, 1, records))
+    if feature.kind == "flag":
+        return random.choice([0.0, 1.0], records)
+    return random.choice(np.array(feature.levels), records)
 
 
 def _rising(thresholds: tuple[float, float, float]) -> bool:
     medium, high, critical = thresholds
     return 0 < medium < high < critical < 1
-
-
-def _told(values: tuple[float | str, ...]) -> tuple[float | str | None, ...]:
-    return tuple(None if value == "" or value != value else value for value in values)
 
 
 def _floats(data: Data, name: str) -> NDArray[np.float64]:

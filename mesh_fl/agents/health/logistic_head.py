@@ -1,0 +1,95 @@
+"""Logistic regression by summed gradients, around a rule score."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from mesh_fl.agent import Rows, State, Total
+from mesh_fl.agents._logistic import Posterior, fit_map, gradient_rows
+from mesh_fl.layout import Layout
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticHead:
+    """Weights on the columns.
+
+    Parameters
+    ----------
+    prior : tuple of float
+        Weights that learning starts from, the bias last: the rule score, or zeros.
+    records, learning_rate, momentum, prior_precision, own_precision : float
+        See `ClientHealth`.
+    """
+
+    prior: tuple[float, ...]
+    records: float
+    learning_rate: float
+    momentum: float
+    prior_precision: float
+    own_precision: float
+
+    def init(self) -> State:
+        """Return the rule score; all zeros, where there is none, are a risk of one half."""
+        weights = np.array(self.prior)
+        return {
+            "weights": weights,
+            "velocity": np.zeros_like(weights),
+            "mean": weights.copy(),
+            "round": np.array(0.0),
+        }
+
+    def layout(self, state: State) -> Layout:
+        """Return the one block that is summed, the gradient."""
+        return {"gradient": state["weights"].shape}
+
+    def contribute(self, state: State, x: Matrix, y: Vector) -> Rows:
+        """Return each record's gradient of the log-loss."""
+        return gradient_rows(state["weights"], x, y)
+
+    def apply(self, state: State, total: Total) -> State:
+        """Take one step with momentum; the mean gives iterate t a weight proportional to t."""
+        step = total["gradient"] / self.records
+        velocity = self.momentum * state["velocity"] - self.learning_rate * step
+        weights = state["weights"] + velocity
+        rounds = np.asarray(state["round"] + 1)
+        mean = state["mean"] + (weights - state["mean"]) * 2 / (rounds + 1)
+        return {"weights": weights, "velocity": velocity, "mean": mean, "round": rounds}
+
+    def log_odds(self, state: State, x: Matrix) -> Vector:
+        """Return the log odds by the mean of the iterates, or by the fitted weights."""
+        found: Vector = x @ state["mean"]
+        return found
+
+    def adapt(self, state: State, x: Matrix, y: Vector) -> State:
+        """Fit own records with the global mean as prior; adds "covariance".
+
+        With an untrained state this is a model trained alone, around the rule score.
+        """
+        is_trained = state["round"] > 0
+        precision = self.prior_precision if is_trained else self.own_precision
+        mean, covariance = fit_map(Posterior(x, y, state["mean"], precision))
+        return {**state, "mean": mean, "covariance": covariance}
+
+    def contributions(self, state: State, x: Matrix) -> Matrix:
+        """Return weight times value, the bias last."""
+        found: Matrix = x * state["mean"]
+        return found
+
+
+def log_odds_spread(state: State, x: Matrix) -> Vector | None:
+    """Return the standard deviation of the log odds under the local posterior, if there is one."""
+    if "covariance" not in state:
+        return None
+    spread: Vector = np.sqrt(np.einsum("nd,de,ne->n", x, state["covariance"], x).clip(0.0))
+    return spread
+
+
+def risk_of(log_odds: Vector) -> Vector:
+    """Return the probability of leaving."""
+    risk: Vector = expit(log_odds)
+    return risk
