@@ -1,7 +1,7 @@
 """The parts that words play: what is counted, what it is grouped by, what is the most."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from mesh_fl.agents.query.chunks import Chunk
 from mesh_fl.agents.query.plan import Aggregate, Unit
@@ -40,8 +40,6 @@ class Roles:
         Whether rows are to be counted.
     ranked_by : bool
         Whether the question says by what results are ranked.
-    versus : {"", "more", "fewer"}
-        Of which groups is asked: clients with more P1 than P2 tickets.
     """
 
     group_tables: list[int] = field(default_factory=list)
@@ -55,7 +53,6 @@ class Roles:
     aggregate: Aggregate | None = None
     counts: bool = False
     ranked_by: bool = False
-    versus: Literal["", "more", "fewer"] = ""
 
     @property
     def grouped(self) -> bool:
@@ -185,7 +182,6 @@ def _find_versus(reading: Reading, roles: Roles) -> None:
     if not what or head.table in what or not all(reading.reaches(t, head.table) for t in what):
         return
     _group_table(reading, roles, head.at)
-    roles.versus = "more" if reading.kind_at(ways[0], "more") else "fewer"
 
 
 def _find_superlative(reading: Reading, roles: Roles) -> None:

@@ -1,6 +1,7 @@
 """From chunks to a plan; what is doubtful is refused, what is taken by default is noted."""
 
 from dataclasses import replace
+from typing import Literal
 
 from mesh_fl.agents.query.attachment import meaning_for
 from mesh_fl.agents.query.comparing import Having, compared_filters, havings_of, sides_of
@@ -84,13 +85,20 @@ def _composed(
     if measure is not None:
         conditions += standing_conditions(reading, roles)
     plan = Plan(reading.fact, conditions, measure, groups, sides, order, rank, show=shown)
-    plan = replace(plan, versus=roles.versus if sides else "")
+    plan = replace(plan, versus=_versus(reading, plan))
     plan = _for_yes_or_no(reading, plan, growth)
     plan = _with_having(plan, roles, having)
     return replace(_named_apart(plan), notes=tuple(reading.notes), said=tuple(reading.said))
 
 
 # Whole questions ----------------------------------------------------------------------------------
+
+
+def _versus(reading: Reading, plan: Plan) -> Literal["", "more", "fewer"]:
+    """Return whether groups with more, or with fewer, of the first side are asked for."""
+    if not (plan.sides and plan.groups and reading.has("than")):
+        return ""
+    return "more" if reading.has("more") else "fewer" if reading.has("fewer") else ""
 
 
 def _for_yes_or_no(reading: Reading, plan: Plan, growth: bool) -> Plan:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mesh_fl import check_agent
 from mesh_fl.agents.query.agent import PlainQuestions
+from mesh_fl.agents.query.desk import LONGEST_READ, MOST_CHARACTERS, MOST_QUESTIONS, gist
 from mesh_fl.agents.query.intents import Intent, declared
 from mesh_fl.agents.query.result import Chart, Column, Found, Refused, Source
 from mesh_fl.errors import AgentError, ConfigError, DataError
@@ -375,3 +376,30 @@ def test_a_wrong_file_is_named(tmp_path) -> None:
         AGENT.answering(Site({"frazer": tmp_path}))
     with pytest.raises(ConfigError, match="none"):
         AGENT.answering(Site({"phraser": tmp_path / "none"}))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["how many"] * (MOST_QUESTIONS + 1), ["x" * (MOST_CHARACTERS // 50 + 1)] * 50],
+    ids=["questions", "characters"],
+)
+def test_a_request_holds_only_so_much(texts: list[str]) -> None:
+    with pytest.raises(DataError, match="several requests"):
+        AGENT.answer(STATE, table(*texts))
+
+
+def test_a_long_question_is_read_by_its_begin_and_its_end() -> None:
+    long = "begin " + "middle " * 500 + "end"
+    assert gist("how many tickets") == "how many tickets"
+    assert gist(long).startswith("begin ")
+    assert gist(long).endswith(" end")
+    assert len(gist(long)) == LONGEST_READ + 1
+
+
+def test_a_suggestion_is_tried_once_a_request() -> None:
+    tables = Tables()
+    desk = replace(AGENT._desk(Site()), engine=tables)
+    desk.answer(STATE, table(*["which tickets are flurbed"] * 5))
+    tried = [text for text, _ in tables.asked if text != "which tickets are flurbed"]
+    assert tried
+    assert len(tried) == len(set(tried))

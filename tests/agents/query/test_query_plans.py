@@ -15,6 +15,7 @@ from mesh_fl.agents.query.plan import (
     Among,
     Compared,
     Condition,
+    Excluded,
     Group,
     Known,
     Linked,
@@ -89,6 +90,7 @@ conditions: st.SearchStrategy[Condition] = st.one_of(
         st.integers(0, 40).map(lambda n: n / 4),
     ),
     st.builds(Among, st.just(("client_id",)), st.just("name"), st.just(("Acme",)), st.booleans()),
+    st.just(Excluded((), (Known((), "closed_at"), Among((), "category", ("network",))))),
 )
 measures = st.sampled_from(
     [
@@ -122,7 +124,9 @@ def holds(row: Row, c: Condition) -> bool:
     match c:
         case Among(path, column, values, negated):
             value = NAMES.get(str(row["client_id"])) if path else row[column] or None
-            return value is not None and (value in values) is not negated
+            return (value is not None and value in values) is not negated
+        case Excluded(_, parts):
+            return not all(holds(row, part) for part in parts)
         case Known(_, column, negated):
             return (row[column] is None) is negated
         case Within(_, column, start, end, _):
