@@ -1,12 +1,13 @@
 """What a member has at hand to answer with: its files, its tables, its other agents."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesh_fl.errors import AgentError
 from mesh_fl.schema import Field, Table
+from mesh_fl.training_facts import TrainingFacts
 
 Files = Mapping[str, Path]
 """A member's own reference files by the names that an agent knows them by."""
@@ -77,6 +78,10 @@ def _nobody(agent: str, fields: Mapping[str, object]) -> Mapping[str, object]:
     raise AgentError(f"agent {agent} does not answer here: opt into it in client.toml")
 
 
+def _no_trainings() -> Sequence[TrainingFacts]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Site:
     """What a member has at hand to answer with; none of it leaves.
@@ -89,8 +94,11 @@ class Site:
         The tables of client.toml.
     ask : callable
         Raises AgentError where an agent does not answer here.
+    trainings : callable
+        What is known here of the trainings that this member took part in, the oldest first.
     """
 
     files: Files = field(default_factory=dict)
     tables: Mapping[str, OwnTable] = field(default_factory=dict)
     ask: Ask = _nobody
+    trainings: Callable[[], Sequence[TrainingFacts]] = _no_trainings

@@ -21,7 +21,7 @@ Dealt = Callable[[str, tuple[str, ...], tuple[str, ...], str], NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Found:
-    """Records before they are prepared: ids, columns, table, and ids of rows that they are made of."""
+    """Records before they are prepared; `parts` are ids of rows that they are made of, by table."""
 
     ids: tuple[str, ...]
     table: Table

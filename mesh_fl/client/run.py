@@ -16,7 +16,7 @@ from mesh_fl.client.pace import paced
 from mesh_fl.client.serve import answer, make_api
 from mesh_fl.client.settings import ClientSettings
 from mesh_fl.client.supernode import serve_node
-from mesh_fl.errors import ConfigError
+from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
@@ -73,6 +73,8 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         models = Models(lambda card: _told_model(narrator, card), site_of)
 
         def ask(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
+            if name not in agents:
+                raise AgentError(f"agent {name} is not opted into here: add it to client.toml")
             return answer(models.newest(name), fields)
 
         public = [name for name, cls in agents.items() if cls.answers_untrained]

@@ -212,6 +212,9 @@ def benchmark(
             help="Total promises, inf is without noise; may be repeated. 0.1,1,8,inf if left out."
         ),
     ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Name of a data set; may be repeated. All if left out.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Fresh splits and noise.", min=1)] = 10,
     first_seed: Annotated[
         int, typer.Option(help="The others follow it. Choose no setting on 5000 and up.", min=0)
@@ -230,6 +233,7 @@ def benchmark(
         agents=tuple(agent or ()),
         epsilons=numbers(",".join(epsilon), "--epsilon", float) if epsilon else EPSILONS,
         seeds=range(first_seed, first_seed + seeds),
+        datasets=tuple(dataset or ()),
     )
     show(terms, as_json, output)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mesh_fl.agents.query.chunks import Chunk
 from mesh_fl.agents.query.plan import Among, Condition, HasItem, InState, Known, Within
-from mesh_fl.agents.query.reading import Filter, Reading, UnclearError
+from mesh_fl.agents.query.reading import AbsentTableError, Filter, Reading, UnclearError
 from mesh_fl.agents.query.spans import Span
 from mesh_fl.agents.query.values import FAMILIES, LISTS
 from mesh_fl.agents.query.vocabulary import Meaning
@@ -29,7 +29,7 @@ def table_for(reading: Reading, i: int, candidates: Iterable[str]) -> str:
     wanted = [t for t in dict.fromkeys(candidates) if t in reading.tables]
     if not wanted:
         first = next(iter(candidates))
-        raise UnclearError(f"there is no table {first} here: name its file in client.toml")
+        raise AbsentTableError(first)
     for choice in (_noun_after(reading, i), *_nouns_before(reading, i), reading.fact):
         if choice in wanted:
             return choice

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from mesh_fl.agents._reading import text as plain
 from mesh_fl.agents.query.caveats import Caveats, unread
 from mesh_fl.agents.query.chunks import Scan, scan
 from mesh_fl.agents.query.currency import Counts, is_money, with_currencies
@@ -13,7 +14,7 @@ from mesh_fl.agents.query.doubts import refuse_doubts
 from mesh_fl.agents.query.drawn import chart_of
 from mesh_fl.agents.query.names import refuse_disguised
 from mesh_fl.agents.query.plan import Excluded, Linked, Plan
-from mesh_fl.agents.query.reading import Reading, UnclearError
+from mesh_fl.agents.query.reading import AbsentTableError, Reading, UnclearError
 from mesh_fl.agents.query.relations import table_at
 from mesh_fl.agents.query.result import Cell, Chart, Column, Found, Refused, Source
 from mesh_fl.agents.query.sql import side_names, sql_of
@@ -79,10 +80,20 @@ class Engine:
             refuse_disguised(words, [(c.at, c.size) for c in found.chunks], values)
             refuse_doubts([word.written for word in words])
             return self._answer(understand(reading), found, now)
+        except AbsentTableError as error:
+            return self._absent(error)
         except UnclearError as error:
             return replace(error.refused, suggestions=SUGGESTIONS)
         except DataError as error:
             return Refused(str(error), (), SUGGESTIONS)
+
+    def _absent(self, error: AbsentTableError) -> Refused:
+        """Say why a table is not here, where it is named and cannot be read."""
+        loaded = self._database.loaded.get(error.table)
+        if loaded is None or not loaded.fault:
+            return replace(error.refused, suggestions=SUGGESTIONS)
+        reason = f"the table {error.table} cannot be read: {plain(loaded.fault, 300)}"
+        return Refused(reason, (), SUGGESTIONS)
 
     def _fresh(self) -> Values:
         with self._lock:

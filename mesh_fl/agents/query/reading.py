@@ -20,6 +20,14 @@ class UnclearError(Exception):
         self.refused = Refused(reason, tuple(words))
 
 
+class AbsentTableError(UnclearError):
+    """A question about a table that is not here, or cannot be read."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"there is no table {table} here: name its file in client.toml")
+        self.table = table
+
+
 @dataclass
 class Mention:
     """A table that the question names, and the part it plays there.
@@ -137,7 +145,7 @@ class Reading:
             If the table or one of the columns is not there.
         """
         if table not in self.tables:
-            raise UnclearError(f"there is no table {table} here: name its file in client.toml")
+            raise AbsentTableError(table)
         for column in columns:
             if not self.is_filled(table, column):
                 raise UnclearError(f"{table} has no {column} here: map it in client.toml")

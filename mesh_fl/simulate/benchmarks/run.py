@@ -41,6 +41,8 @@ class Terms:
         Total promises; infinite for clipped rows without noise.
     seeds : range
         One split each.
+    datasets : tuple of str
+        These alone; all of an agent when empty.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Terms:
     agents: tuple[str, ...] = ()
     epsilons: tuple[float, ...] = EPSILONS
     seeds: range = range(5000, 5010)
+    datasets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no promise."""
@@ -106,7 +109,11 @@ def _rows_of(agent: str, terms: Terms) -> Iterator[Row]:
             f"no benchmark is registered for {agent}: a package brings one by an entry point of "
             f"the group {GROUP}"
         )
-    for benchmark in found:
+    wanted = [one for one in found if not terms.datasets or one.dataset in terms.datasets]
+    if found and not wanted:
+        known = ", ".join(dict.fromkeys(one.dataset for one in found))
+        _note(f"--dataset: {agent} is measured on {known}, and on none of those named")
+    for benchmark in wanted:
         try:
             with blamed_on(agent):
                 yield from measure(benchmark, terms.epsilons, terms.seeds, _note)

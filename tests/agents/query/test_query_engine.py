@@ -466,3 +466,15 @@ def test_no_heap_of_known_words_breaks_it(engine: Engine, text: str) -> None:
         assert answer.interpretation
         assert 0 < answer.confidence <= 1
         assert all(len(row) == len(answer.columns) for row in answer.rows)
+
+
+def test_a_table_that_cannot_be_read_is_told_with_its_fault() -> None:
+    class Broken(OwnTable):
+        stamp = (1,)
+
+        def read(self, schema, key):
+            raise DataError("tickets.csv: expected rows below the column names, found none")
+
+    found = Engine({"tickets": Broken()}).ask("how many tickets are open", datetime.now(UTC))
+    assert isinstance(found, Refused)
+    assert found.reason.startswith("the table tickets cannot be read: tickets.csv: expected rows")

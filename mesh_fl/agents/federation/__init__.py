@@ -1,0 +1,1 @@
+"""Federated learning: what steers the trainings of the other agents."""
