@@ -115,15 +115,22 @@ class Checkpoint(BaseModel):
         blobs[BLOB] = msgpack.packb(self.model_dump())
 
     @classmethod
-    def load(cls, blobs: Blobs) -> Self | None:
+    def load(cls, blobs: Blobs, name: str = BLOB) -> Self | None:
         """Return the stored checkpoint, or None where no training was begun.
+
+        Parameters
+        ----------
+        blobs : Blobs
+            Where it is stored.
+        name : str
+            That of an earlier training, which was kept when a new one began.
 
         Raises
         ------
         ConfigError
             If what is stored is no checkpoint.
         """
-        blob = blobs.get(BLOB)
+        blob = blobs.get(name)
         if blob is None:
             return None
         try:
@@ -131,5 +138,5 @@ class Checkpoint(BaseModel):
         except (ValidationError, ValueError, TypeError, msgpack.UnpackException) as error:
             raise ConfigError(
                 f"the stored training cannot be read ({type(error).__name__}): put back the file "
-                f"'{BLOB}' of the server's home, or begin a new one by `mesh-server start --new`"
+                f"'{name}' of the server's home, or begin a new one by `mesh-server start --new`"
             ) from error

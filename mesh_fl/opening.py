@@ -1,5 +1,7 @@
 """From an encrypted sum to the next model: opened by the members, put together by the server."""
 
+import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ from mesh_fl.verification import (
     recounter,
 )
 
+_log = logging.getLogger(__name__)
+
 TOLERANCE = 1e-6
 """How far two machines' models may differ: linear algebra is not the same to the last bit."""
 
@@ -54,6 +58,7 @@ def catch_up(ask: Ask, seat: Seat, member: Member) -> Opened | None:
         raise ProtocolError(f"the sum of step {pending.step} is not the one that others opened")
     if seat.digest != after:
         state = step_model(seat.agent, seat.plan, pending.kind, seat.state, total)
+        keep_scores(seat, pending.kind, pending.step, total)
         seat.advance(state, after, pending.step, call.pending)
     return hand_over(total, after, call.cohort.index(seat.name), len(call.cohort))
 
@@ -79,6 +84,7 @@ def apply_missed(ask: Ask, seat: Seat, roster: Roster) -> None:
         kind = seat.plan.schedule[step]
         total = _total_of(blob, seat.plan.release(kind).dimension)
         state = step_model(seat.agent, seat.plan, kind, state, total)
+        keep_scores(seat, kind, step + 1, total)
         digest, step = next_digest(digest, total), step + 1
     if digest != call.model:
         raise ProtocolError("the totals that came along do not lead to the model that others have")
@@ -159,6 +165,20 @@ def compare_model(ask: Ask, seat: Seat) -> None:
                 f"the operator's model differs from ours in {name!r} by more than {TOLERANCE:g}: "
                 "refused; ours is what the opened totals lead to, and is served"
             )
+
+
+def keep_scores(seat: Seat, kind: Kind, step: int, total: NDArray[np.int64]) -> None:
+    """Read what a measure found over the network, for people; nothing depends on it."""
+    if kind != "measure":
+        return
+    sums = unpack(seat.agent.measure_layout(), rescale(total, seat.plan.release(kind)))
+    try:
+        found = seat.agent.score(sums)
+    except Exception as error:  # a stranger's agent can raise anything
+        _log.warning("%s cannot tell a measure: %s", seat.plan.agent, error)
+        return
+    known = {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    seat.keep_scores(step, known)
 
 
 def step_model(

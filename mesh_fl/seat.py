@@ -185,6 +185,23 @@ class Seat:
         self._blobs[f"{self.training}.model"] = msgpack.packb(head)
         self.state, self.digest, self.step, self.opened = state, digest, step, opened
 
+    def keep_scores(self, step: int, scores: Mapping[str, float]) -> None:
+        """Keep what a measure found over the network; it is public, and serves people only."""
+        found = {**self.scores, step: dict(scores)}
+        self._blobs[f"{self.training}.scores"] = msgpack.packb(found)
+
+    @property
+    def scores(self) -> dict[int, dict[str, float]]:
+        """What measures found so far, by the release."""
+        stored = self._blobs.get(f"{self.training}.scores")
+        try:
+            found: dict[int, dict[str, float]] = (
+                msgpack.unpackb(stored, strict_map_key=False) if stored else {}
+            )
+        except (ValueError, msgpack.UnpackException):
+            return {}
+        return found
+
     def _restore(self, stored: bytes) -> None:
         try:
             head = msgpack.unpackb(stored)

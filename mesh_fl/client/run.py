@@ -16,6 +16,7 @@ from mesh_fl.client.pace import paced
 from mesh_fl.client.serve import answer, make_api
 from mesh_fl.client.settings import ClientSettings
 from mesh_fl.client.supernode import serve_node
+from mesh_fl.client.trainings import Trainings
 from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.member import Member
@@ -65,10 +66,10 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
             raise ConfigError("client.toml opts into no agent: add [agents.NAME] with its table")
         agents = {name: agent_class(name) for name in settings.agents}
         _refuse_idle(settings, agents)
-        tables = own_tables(settings)
+        tables, trainings = own_tables(settings), Trainings(member)
 
         def site_of(name: str) -> Site:
-            return Site(settings.agents[name].files, tables, ask)
+            return Site(settings.agents[name].files, tables, ask, trainings.facts)
 
         models = Models(lambda card: _told_model(narrator, card), site_of)
 

@@ -249,6 +249,30 @@ def _show_plan(settings: ServerSettings, plan: Plan, expected: "Forecast | None"
 
 
 @app.command()
+def steer(home: HomeArgument, as_json: AsJson = False) -> None:
+    """Say which agents to train next, in which order, and how; nothing is trained.
+
+    By forecasts, the budget left, and the members that are registered: minutes for many agents.
+
+    Example: mesh-server steer /srv/mesh
+    """
+    from mesh_fl.server.programme import spent_before
+    from mesh_fl.server.steering import next_steps
+
+    settings, roster = load_settings(home), Members(home).roster()
+    spent = {name: spent_before(home, name) for name in settings.agents}
+    steps = next_steps(settings, roster, spent)
+    if as_json:
+        show_json([vars(step) for step in steps])
+        return
+    rows = [
+        [step.agent, "yes" if step.trains else "no", step.rounds, step.survivors, step.reason]
+        for step in steps
+    ]
+    show_table("next trainings", ["agent", "train", "rounds", "members, at least", "why"], rows)
+
+
+@app.command()
 def start(
     home: HomeArgument,
     new: Annotated[bool, typer.Option(help="Begin new trainings though some are stored.")] = False,
@@ -256,6 +280,9 @@ def start(
     agent: Annotated[
         list[str] | None, typer.Option(help="Train this agent alone; may stand several times.")
     ] = None,
+    steer: Annotated[
+        bool, typer.Option("--steer", help="Train what forecasts say is worth it, best first.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the agents of server.toml with the members, one after the other.
@@ -269,7 +296,7 @@ def start(
 
     with Narrator(as_json) as narrator:
         reports = run_server(
-            home, narrator, stop_on_signals(), new=new, once=once, agents=agent or ()
+            home, narrator, stop_on_signals(), new=new, once=once, agents=agent or (), steers=steer
         )
     for report in reports:
         if as_json:

@@ -19,9 +19,10 @@ from mesh_fl.registry import build
 from mesh_fl.server.certificates import operator_key
 from mesh_fl.server.forecast import announce, forecast
 from mesh_fl.server.members import Members
-from mesh_fl.server.planning import plan_for
+from mesh_fl.server.planning import FEDERATION, plan_for
 from mesh_fl.server.report import Report, keep_reports, report_of
 from mesh_fl.server.settings import ServerSettings
+from mesh_fl.server.steering import chosen_clip, with_clip
 from mesh_fl.statements import Account, Presence
 from mesh_fl.store import Folder, make_home
 from mesh_fl.terminal import Narrator
@@ -155,7 +156,8 @@ class Programme:
     def _make(self, name: str) -> Training:
         blobs, members = training_folder(self.home, name), Members(self.home)
         begins = self.new or BLOB not in blobs
-        agent, checkpoint = open_training(self.settings, name, members, self.home, self.new)
+        settings = self._with_chosen_clip(name) if begins else self.settings
+        agent, checkpoint = open_training(settings, name, members, self.home, self.new)
         if begins:
             announce(forecast(self.settings, checkpoint.plan), self.narrator)
         wait = self.settings.wait
@@ -172,6 +174,17 @@ class Programme:
             stopped=self._turn_is_over,
             on_event=lambda event: self._hear(name, event),
         )
+
+    def _with_chosen_clip(self, name: str) -> ServerSettings:
+        """Take the clip that `federation` chose for an agent, where it was trained to."""
+        if FEDERATION not in self.settings.agents or name == FEDERATION:
+            return self.settings
+        clip = chosen_clip(training_folder(self.home, FEDERATION), name)
+        if clip is None:
+            return self.settings
+        told = f"{name}: rows are clipped at {clip:.4g}, as {FEDERATION} chose by their lengths"
+        self.narrator.say(told, kind="clip", agent=name, clip=clip)
+        return with_clip(self.settings, name, clip)
 
     def _hear(self, name: str, event: Event) -> None:
         if event.kind != "waiting":
@@ -207,6 +220,13 @@ def open_training(
     # A home restored since then is shown what it has signed, before it takes part.
     fresh.latest = last_words(home)
     return agent, fresh
+
+
+def spent_before(home: Path, agent: str) -> float:
+    """Return the squared mu that all stored trainings of an agent have charged, old ones too."""
+    folder = training_folder(home, agent)
+    stored = (Checkpoint.load(folder, name) for name in folder if name.startswith(BLOB))
+    return sum(one.spent for one in stored if one is not None)
 
 
 def last_words(home: Path) -> dict[str, Account | Presence]:

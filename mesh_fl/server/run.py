@@ -8,13 +8,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from mesh_fl.errors import PlanError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.server.app import make_app
 from mesh_fl.server.exchange import FlowerExchange
 from mesh_fl.server.members import Members
-from mesh_fl.server.programme import Programme
+from mesh_fl.server.programme import Programme, spent_before
 from mesh_fl.server.report import Report, report_of
 from mesh_fl.server.settings import ServerSettings, load_settings
+from mesh_fl.server.steering import next_steps, steered
 from mesh_fl.server.superlink import SuperLink
 from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
@@ -60,6 +62,7 @@ def run_server(
     new: bool,
     once: bool,
     agents: Sequence[str] = (),
+    steers: bool = False,
 ) -> list[Report]:
     """Train every agent to the end, then hand the models to whoever lacks them, until stopped.
 
@@ -73,6 +76,8 @@ def run_server(
         Return when all trainings are over.
     agents : sequence of str
         These alone; all of server.toml when empty.
+    steers : bool
+        Train those that a forecast says are worth it, in the order of what they gain.
 
     Raises
     ------
@@ -81,6 +86,8 @@ def run_server(
     """
     with locked(home):
         settings = load_settings(home)
+        if steers:
+            settings = _steered(home, settings, narrator)
         superlink = SuperLink(
             settings.host,
             settings.port,
@@ -108,6 +115,19 @@ def run_server(
                     narrator.say(told, kind="serving")
                 _close(programme, stopped, once)
         return reports
+
+
+def _steered(home: Path, settings: ServerSettings, narrator: Narrator) -> ServerSettings:
+    """Choose agents, their order, rounds and cohorts by forecasts; tell why."""
+    spent = {name: spent_before(home, name) for name in settings.agents}
+    steps = next_steps(settings, Members(home).roster(), spent)
+    for step in steps:
+        what = f"{step.rounds} rounds of {step.survivors} members or more" if step.trains else "no"
+        narrator.say(f"{step.agent}: {what}: {step.reason}", kind="steered", **vars(step))
+    chosen = steered(settings, steps)
+    if not chosen.agents:
+        raise PlanError("no agent is worth a training now: see the reasons above")
+    return chosen
 
 
 def _close(programme: Programme, stopped: threading.Event, once: bool) -> None:
