@@ -48,7 +48,7 @@ class Inputs:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """The columns as trees split them."""
-        products = [Axis(one.name) for one in self.interactions]
+        products = [Axis(one.name, (0.0, 1.0) if one.is_step else ()) for one in self.interactions]
         return (*(Axis.of(feature) for feature in self.alone), *products)
 
     @property

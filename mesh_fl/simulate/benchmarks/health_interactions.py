@@ -16,7 +16,7 @@ def interaction_benchmarks() -> tuple[Benchmark, ...]:
         records=56,
         source="5,000 customers of a telephone company, artificial, from the MLC++ software; "
         f"mlc_churn of {PACKAGE}. What its columns say together was declared with the table known; "
-        "interactions, clip and rate were chosen on other splits of it (seeds 0-7)",
+        "interactions, clip and rate were chosen on other splits of it (seeds 0-29)",
         baseline=Baseline(
             "LightGBM, small leaves",
             small_leaves_auc,
@@ -25,14 +25,21 @@ def interaction_benchmarks() -> tuple[Benchmark, ...]:
     )
     return (
         declared(workload=mlc_churn_with_interactions, dataset="mlc_churn_interactions"),
+        declared(workload=mlc_churn_with_seven, dataset="mlc_churn_seven"),
         declared(workload=mlc_churn_with_scorecard, dataset="mlc_churn_scorecard"),
     )
 
 
 def mlc_churn_with_interactions() -> Workload:
-    """Return mlc_churn with what several columns say together."""
+    """Return mlc_churn with what several columns say together, the rare in one input."""
     config, data = declared_mlc_churn("mlc_interactions.toml")
     return Workload("mlc_churn, interactions", "health", config, data, AUC)
+
+
+def mlc_churn_with_seven() -> Workload:
+    """Return mlc_churn with seven interactions, some of them rare."""
+    config, data = declared_mlc_churn("mlc_seven_interactions.toml")
+    return Workload("mlc_churn, seven interactions", "health", config, data, AUC)
 
 
 def mlc_churn_with_scorecard() -> Workload:
