@@ -11,7 +11,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from mesh_fl.errors import ConfigError
 from mesh_fl.privacy.digest import digest_of
@@ -128,6 +136,14 @@ class Card(BaseModel):
             raise ConfigError(
                 f"the card of {self.name} was changed after it was signed: ask for it again"
             )
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Write no bounds by agent where there are none: so older cards keep their digests."""
+        found: dict[str, object] = write(self)
+        if not self.caps:
+            found.pop("caps", None)
+        return found
 
     def takes_part(self, agent: str) -> bool:
         """Tell whether the member offers to take part in an agent's trainings."""
