@@ -161,6 +161,16 @@ class Agent(ABC):
         """Return a local model around the global one; it never leaves the client."""
         return state
 
+    def export(self, state: State) -> str:
+        """Return a model as a text that another program loads.
+
+        Raises
+        ------
+        AgentError
+            If no other program knows such models.
+        """
+        raise AgentError(f"{type(self).__name__} has no model that another program loads")
+
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up records with something to learn, prepared.
 

@@ -234,6 +234,26 @@ def budget(home: HomeArgument, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def export(
+    home: HomeArgument,
+    agent: Annotated[str, typer.Argument(help="The agent's registered name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the model.")],
+    shared: Annotated[
+        bool, typer.Option("--shared", help="The network's model, without our own records' part.")
+    ] = False,
+) -> None:
+    """Write an agent's newest model for another program, such as LightGBM.
+
+    What is fitted to our own records is not private: keep the file, or use --shared.
+
+    Example: mesh-client export ~/mesh health -o health.txt
+    """
+    from mesh_fl.client.export import export_model
+
+    typer.echo(export_model(Home(home), agent, output, shared))
+
+
+@app.command()
 def flower(home: HomeArgument) -> None:
     """Write our key for Flower's own `flower-supernode`, and tell how to start it.
 

@@ -376,7 +376,7 @@ class TestHealth:
         for one in found:
             workload = one.workload()
             assert one.members * one.records <= 0.8 * workload.records
-            assert workload.metric.name in ("auc", "accuracy")
+            assert workload.metric.name in ("auc", "accuracy", "brier")
             assert "records" not in workload.config
 
     def test_lightgbm_learns_what_there_is_to_learn(self) -> None:
