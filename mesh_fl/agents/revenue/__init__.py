@@ -1,0 +1,1 @@
+"""Revenue: forecasts of monthly amounts, blended as a whole network has learned to."""

@@ -1,0 +1,149 @@
+"""Where requests for revenue are read, forecast and answered."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mesh_fl.agent import State
+from mesh_fl.agents.revenue.accounts import accounts_of
+from mesh_fl.agents.revenue.answer import HistoryRead, Opportunity, RevenueAnswer
+from mesh_fl.agents.revenue.books import Books, Shelf
+from mesh_fl.agents.revenue.months import DAY_S, day_name, month_name
+from mesh_fl.agents.revenue.opportunities import MOST_TOLD, Neighbours, opportunities
+from mesh_fl.agents.revenue.outlook import Outlook, outlook, repeated
+from mesh_fl.agents.revenue.request import Request, requests_of
+from mesh_fl.agents.revenue.sources import Found, find_history
+from mesh_fl.schema import Table
+from mesh_fl.site import Site
+
+FOR_SALE = ("clients", "agreements", "invoices")
+"""Tables that opportunities are found in."""
+
+NO_TABLE = "client.toml names no table of clients, agreements or invoices"
+NOT_OF_TABLES = "the history was given without client_id, so the tables may not be about it"
+NOTHING_FOUND = "nothing in the tables suggests one"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Answers with what one member has at hand.
+
+    Parameters
+    ----------
+    site : Site
+    """
+
+    site: Site = field(default_factory=Site)
+    _shelf: Shelf = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Take the tables."""
+        object.__setattr__(self, "_shelf", Shelf(self.site.tables))
+
+    def answer(self, state: State, table: Table) -> list[RevenueAnswer]:
+        """Answer each request; see `request.fields`.
+
+        Raises
+        ------
+        DataError
+            If a history cannot be read or ended too long ago, or a client is in no table.
+        """
+        today = int(time.time() // DAY_S)
+        books = self._shelf.newest()
+        return [self._answer(state, one, books) for one in requests_of(table, today)]
+
+    def _answer(self, state: State, request: Request, books: Books) -> RevenueAnswer:
+        found = find_history(request, books)
+        ahead = _outlook(state, request, found, books)
+        chances, why_no_chance = self._opportunities(request, found, books)
+        neighbours = Neighbours(self.site.ask, request.as_of)
+        shown = tuple(neighbours.enriched(chances[:MOST_TOLD]))
+        projected = ahead.projected
+        why_none = found.why_none if projected is None else ""
+        return RevenueAnswer(
+            client_id=request.client_id or None,
+            currency=found.currency or None,
+            as_of=day_name(request.as_of),
+            period_start=day_name(request.as_of),
+            period_end=day_name(request.as_of + request.period_days - 1),
+            projected_revenue=projected,
+            previous_revenue=ahead.previous,
+            growth_rate=ahead.growth,
+            growth_from=ahead.growth_from,
+            monthly_forecast=ahead.months,
+            interval_coverage=ahead.coverage,
+            history_read=_history_read(found),
+            backtest=ahead.backtest,
+            opportunities=shown,
+            opportunities_found=len(chances),
+            method=ahead.method,
+            notes=(*found.notes, *ahead.notes, *_left_out(books)),
+            model_used=ahead.model,
+            unavailable=dict(_unavailable(request, found, ahead, why_none, why_no_chance)),
+        )
+
+    def _opportunities(
+        self, request: Request, found: Found, books: Books
+    ) -> tuple[tuple[Opportunity, ...], str]:
+        """Return what there is, the largest amounts first, and why there is nothing."""
+        if not any(name in books.tables for name in FOR_SALE):
+            faults = "; ".join(f"{name}: {why}" for name, why in books.faults.items())
+            return (), faults or NO_TABLE
+        if request.history is not None and not request.client_id:
+            return (), NOT_OF_TABLES
+        key = ("opportunities", request.as_of, found.currency)
+        every = books.kept(
+            key, lambda: opportunities(accounts_of(books, request.as_of, found.currency))
+        )
+        if request.client_id:
+            every = tuple(one for one in every if one.client_id == request.client_id)
+        return every, "" if every else NOTHING_FOUND
+
+
+def _outlook(state: State, request: Request, found: Found, books: Books) -> Outlook:
+    if found.history is None:
+        told = request.current_revenue
+        return Outlook() if told is None else repeated(request, told)
+    if found.source == "request":
+        return outlook(state, request, found.history, lambda months, make: make())
+    key = ("study", request.client_id, request.currency, found.history.last)
+    return outlook(
+        state, request, found.history, lambda months, make: books.kept((*key, months), make)
+    )
+
+
+def _history_read(found: Found) -> HistoryRead | None:
+    if found.history is None or found.source == "":
+        return None
+    return HistoryRead(
+        source=found.source,
+        first_month=month_name(found.history.first),
+        last_month=month_name(found.history.last),
+        months=len(found.history.amounts),
+        last_amount=float(found.history.amounts[-1]),
+    )
+
+
+def _left_out(books: Books) -> Iterator[str]:
+    for name, count in books.left_out.items():
+        if count:
+            yield f"table {name}: {count} rows could not be read"
+    for name, fault in books.faults.items():
+        yield f"table {name} could not be read: {fault}"
+
+
+def _unavailable(
+    request: Request, found: Found, ahead: Outlook, why_none: str, why_no_chance: str
+) -> Iterator[tuple[str, str]]:
+    """Say why a field is None or empty."""
+    if not request.client_id:
+        yield "client_id", "all clients together"
+    if not found.currency:
+        yield "currency", "no currency was told"
+    if why_none:
+        of_history = ("projected_revenue", "previous_revenue", "growth_rate", "growth_from")
+        others = ("monthly_forecast", "interval_coverage", "history_read", "backtest", "method")
+        yield from ((name, why_none) for name in (*of_history, *others))
+    yield from ahead.why_none
+    if why_no_chance:
+        yield "opportunities", why_no_chance

@@ -1,0 +1,128 @@
+"""Seats and hours that grew while what is paid for them did not."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_fl.agents.revenue.accounts import Accounts, Agreement
+from mesh_fl.agents.revenue.answer import Evidence, Opportunity
+from mesh_fl.agents.revenue.entries import Vector
+from mesh_fl.agents.revenue.months import Integers
+from mesh_fl.agents.revenue.wording import called, currency_of, money
+
+FEWEST_SEATS = 2
+LEAST_SHARE = 0.1
+"""Of the seats, that must be uncovered."""
+
+STRETCH_DAYS = 182
+"""The half year that is compared with the one before."""
+
+LEAST_HOURS = 10.0
+"""In the earlier half year."""
+
+LEAST_GROWTH = 0.25
+"""Of the hours, beyond the growth of what was invoiced."""
+
+
+def unbilled_seats(accounts: Accounts) -> Iterator[Opportunity]:
+    """Yield the clients with more people than any of their agreements covers."""
+    largest: dict[str, Agreement] = {}
+    for one in accounts.running:
+        known = largest.get(one.client_id)
+        if one.seats > 0 and (known is None or one.seats > known.seats):
+            largest[one.client_id] = one
+    for client_id, agreement in largest.items():
+        employees = accounts.client(client_id).employees
+        more = employees - agreement.seats
+        if more >= max(FEWEST_SEATS, LEAST_SHARE * agreement.seats):
+            yield _seats(accounts, agreement, employees)
+
+
+def _seats(accounts: Accounts, agreement: Agreement, employees: float) -> Opportunity:
+    client = accounts.client(agreement.client_id)
+    more, rate = employees - agreement.seats, round(agreement.seat_rate, 2)
+    return Opportunity(
+        kind="unbilled seats",
+        effect="adds",
+        client_id=client.client_id,
+        client=client.name or None,
+        action=f"Count the seats at {called(client)}: it has {more:g} more people than seats.",
+        amount=round(12 * more * rate, 2),
+        currency=currency_of(accounts),
+        arithmetic=f"{more:g} seats x {money(rate, accounts.currency)} a month x 12",
+        evidence=(
+            Evidence(because="employees of the client", value=employees),
+            Evidence(
+                because=f"seats of its {agreement.kind or 'unnamed'} agreement",
+                value=agreement.seats,
+            ),
+        ),
+    )
+
+
+def unbilled_work(accounts: Accounts) -> Iterator[Opportunity]:
+    """Yield the clients whose hours grew faster than their invoices."""
+    work, invoices = accounts.work, accounts.invoices
+    hours = _halves(accounts.day, work.client, work.opened, work.hours)
+    paid = _halves(accounts.day, invoices.client, invoices.issued, invoices.amount)
+    for client_id, worked in hours.items():
+        billed = paid.get(client_id, Halves())
+        if worked.before < LEAST_HOURS or billed.before <= 0 or billed.now <= 0:
+            continue
+        outgrown = worked.growth - max(billed.growth, 0.0)
+        if outgrown >= LEAST_GROWTH and accounts.stays(client_id):
+            yield _work(accounts, client_id, worked, billed)
+
+
+@dataclass
+class Halves:
+    """What the half year before last brought, and the last one."""
+
+    before: float = 0.0
+    now: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        """Return by which share the last one brought more."""
+        return self.now / self.before - 1
+
+
+def _work(accounts: Accounts, client_id: str, worked: Halves, billed: Halves) -> Opportunity:
+    client, rate = accounts.client(client_id), round(billed.before / worked.before, 2)
+    hours, paid = round(worked.now, 2), round(billed.now, 2)
+    at_rate = f"{hours:g} h x {money(rate, accounts.currency)} an hour, as before"
+    grew = f"in the last {STRETCH_DAYS} days against those before"
+    return Opportunity(
+        kind="unbilled work",
+        effect="adds",
+        client_id=client_id,
+        client=client.name or None,
+        action=f"Talk to {called(client)} about its agreement: its hours outgrew its invoices.",
+        amount=round(2 * (hours * rate - paid), 2),
+        currency=currency_of(accounts),
+        arithmetic=f"({at_rate}, - {money(paid, accounts.currency)} invoiced) x 2",
+        evidence=(
+            Evidence(because=f"growth of ticket hours {grew}", value=worked.growth),
+            Evidence(because=f"growth of what was invoiced {grew}", value=billed.growth),
+            Evidence(because="ticket hours of the last half year", value=hours),
+        ),
+    )
+
+
+def _halves(
+    today: int, client: NDArray[np.object_], day: Integers, amount: Vector
+) -> dict[str, Halves]:
+    recent = day >= today - 2 * STRETCH_DAYS
+    is_last = (day >= today - STRETCH_DAYS)[recent]
+    found: dict[str, Halves] = defaultdict(Halves)
+    rows = (client[recent].tolist(), is_last.tolist(), amount[recent].tolist())
+    for client_id, last, one in zip(*rows, strict=True):
+        half = found[str(client_id)]
+        if last:
+            half.now += one
+        else:
+            half.before += one
+    return found
