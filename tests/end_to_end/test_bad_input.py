@@ -469,8 +469,9 @@ def test_without_a_server_a_client_keeps_trying_and_serves(network):
     assert "does not answer" in network.get("msp-0")["connection"]
     url = f"http://127.0.0.1:{network.ports['msp-0']}/client-health"
     response = httpx.post(url, json=RECORD, trust_env=False)
-    assert response.status_code == 503
-    assert "never trained here" in response.json()["detail"]
+    # Public knowledge knows no feature called seats, contract or overdue, and no such client.
+    assert response.status_code == 422
+    assert "tell its features instead" in response.json()["detail"]
     assert client.status is None
     assert client.stop() == 0
 
