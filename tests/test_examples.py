@@ -128,3 +128,31 @@ def test_ask_in_words_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[
         opened = [row["opened_at"][:7] for row in csv.DictReader(file)]
     assert f"The number of tickets is {opened.count('2026-10')}." in told
     assert "I do not know what 'Globex' refers to" in told
+
+
+def test_revenue_forecast_adds_up_and_finds_what_is_hidden(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    importlib.import_module("revenue_forecast").main()
+    told = out(capsys)
+    months = re.findall(r"^  20\d\d-\d\d +([\d,]+)  \[([\d,]+) to ([\d,]+)\]$", told, re.MULTILINE)
+    figures = [[int(one.replace(",", "")) for one in month] for month in months]
+    total = re.search(r"projected ([\d,]+), growth \+", told)
+    assert total is not None
+    assert len(figures) == 12
+    assert all(low < amount < high for amount, low, high in figures)
+    assert abs(sum(month[0] for month in figures) - int(total[1].replace(",", ""))) <= 12
+    assert "Renew the managed services agreement of Client 5, which ends in 40 days" in told
+    assert "Offer Client 8 a backup agreement" in told
+    assert "managed services agreement of Client 3: 62.00 EUR a seat and month" in told
+    assert "Collect 8,707.15 EUR from Client 6" in told
+
+
+def test_client_health_tables_rank_three_clients(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("client_health_tables").main()
+    told = out(capsys)
+    scores = dict(re.findall(r"^(\w+): health (\d+), (?:low|medium) risk$", told, re.MULTILINE))
+    assert int(scores["Initech"]) < int(scores["Hooli"]) < int(scores["Globex"])
+    assert told.count("revenue at risk: ") == 3
+    guide = (EXAMPLES.parent / "docs/guides/health_tables.md").read_text("utf-8")
+    assert told[: told.index("Hooli")] in guide

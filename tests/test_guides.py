@@ -16,10 +16,13 @@ from mesh_fl.agents.compliance.request import CONTROLS, MOST_CONTROLS
 from mesh_fl.agents.compliance.topics import topic_names
 from mesh_fl.agents.market.agent import MarketAnswer, MarketIntelligence
 from mesh_fl.agents.query.agent import PlainQuestions, QueryAnswer
+from mesh_fl.agents.revenue.agent import RevenueForecasting
+from mesh_fl.agents.revenue.answer import RevenueAnswer
 from mesh_fl.agents.threat.agent import ThreatAnswer, ThreatIntelligence
 from mesh_fl.agents.threat.kinds import read_kinds
 from mesh_fl.agents.threat.references import NAMES
 from mesh_fl.client.data import TableSource
+from mesh_fl.msp_tables import TABLES
 from mesh_fl.text.encoder import ENCODERS, LONGEST_TEXT, MOST_PIECES
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
@@ -50,6 +53,7 @@ def settings(name: str, agent: str) -> dict[str, dict[str, dict[str, object]]]:
         ("market", MarketIntelligence(), MarketAnswer),
         ("collaboration", CollaborationMatching(), CollaborationAnswer),
         ("query", PlainQuestions(), QueryAnswer),
+        ("revenue", RevenueForecasting(), RevenueAnswer),
     ],
 )
 def test_every_field_that_is_asked_for_or_answered_is_named(name, agent, answer) -> None:
@@ -78,6 +82,15 @@ def test_settings_map_fields_that_exist(name, agent, table) -> None:
     source = TableSource.model_validate(shown["tables"][table])
     assert shown["agents"][name]["table"] == table
     assert set(source.columns) <= {field.name for field in agent.schema}
+
+
+def test_tables_of_revenue_map_fields_that_exist() -> None:
+    shown = settings("revenue", "revenue")
+    named = shown["agents"]["revenue"]["tables"]
+    assert set(named) <= set(RevenueForecasting.reads)
+    for name in named:
+        source = TableSource.model_validate(shown["tables"][name])
+        assert set(source.columns) <= {field.name for field in TABLES[name].fields}
 
 
 def test_counts_are_those_of_the_catalogues() -> None:
@@ -119,7 +132,16 @@ def test_the_program_on_texts_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["text", "threat", "compliance", "market", "collaboration", "query", "introductions"],
+    [
+        "text",
+        "threat",
+        "compliance",
+        "market",
+        "collaboration",
+        "query",
+        "introductions",
+        "revenue",
+    ],
 )
 def test_links_lead_somewhere(name: str) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", guide(name))

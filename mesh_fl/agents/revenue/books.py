@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 READ = ("clients", "agreements", "invoices", "tickets")
 
-MOST_KEPT = 64
-"""Things computed from tables that are kept; when there are more, all are computed anew."""
+MOST_KEPT = 128
+"""Things computed from tables that are kept, those that were asked for last."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,21 @@ class Books:
     left_out: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
     _kept: dict[object, object] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def kept(self, key: object, make: Callable[[], T]) -> T:
-        """Return what was made under a key, making it the first time."""
-        if key not in self._kept:
-            made = make()
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
+        """Return what was made under a key, making it the first time.
+
+        Two threads may both make it; nobody waits for another.
+        """
+        with self._lock:
+            found = self._kept.pop(key, None)
+        made = make() if found is None else cast(T, found)
+        with self._lock:
             self._kept[key] = made
-            return made
-        return cast(T, self._kept[key])
+            while len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return made
 
 
 class Shelf:

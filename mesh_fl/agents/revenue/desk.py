@@ -1,7 +1,7 @@
 """Where requests for revenue are read, forecast and answered."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mesh_fl.agent import State
@@ -14,10 +14,13 @@ from mesh_fl.agents.revenue.outlook import Outlook, outlook, repeated
 from mesh_fl.agents.revenue.request import Request, requests_of
 from mesh_fl.agents.revenue.sources import Found, find_history
 from mesh_fl.schema import Table
-from mesh_fl.site import Site
+from mesh_fl.site import Ask, Site
 
 FOR_SALE = ("clients", "agreements", "invoices")
 """Tables that opportunities are found in."""
+
+REMEMBERED_S = 60
+"""How long another agent's answer stands for; its model may change meanwhile."""
 
 NO_TABLE = "client.toml names no table of clients, agreements or invoices"
 NOT_OF_TABLES = "the history was given without client_id, so the tables may not be about it"
@@ -56,7 +59,7 @@ class Desk:
         found = find_history(request, books)
         ahead = _outlook(state, request, found, books)
         chances, why_no_chance = self._opportunities(request, found, books)
-        neighbours = Neighbours(self.site.ask, request.as_of)
+        neighbours = Neighbours(self._asking(books), request.as_of)
         shown = tuple(neighbours.enriched(chances[:MOST_TOLD]))
         projected = ahead.projected
         why_none = found.why_none if projected is None else ""
@@ -81,6 +84,16 @@ class Desk:
             model_used=ahead.model,
             unavailable=dict(_unavailable(request, found, ahead, why_none, why_no_chance)),
         )
+
+    def _asking(self, books: Books) -> Ask:
+        """Return a way to ask other agents that remembers, for a while, what they said."""
+        now = int(time.monotonic() // REMEMBERED_S)
+
+        def ask(agent: str, fields: Mapping[str, object]) -> Mapping[str, object]:
+            key = (agent, *sorted(fields.items()), now)
+            return books.kept(key, lambda: self.site.ask(agent, fields))
+
+        return ask
 
     def _opportunities(
         self, request: Request, found: Found, books: Books

@@ -9,6 +9,7 @@ import numpy as np
 
 from mesh_fl.agents.revenue.books import Books
 from mesh_fl.agents.revenue.entries import Entries, agreed, invoiced, named
+from mesh_fl.agents.revenue.history import LARGEST
 from mesh_fl.agents.revenue.months import month_name, month_of
 from mesh_fl.agents.revenue.projection import History
 from mesh_fl.agents.revenue.request import Request, plain_id
@@ -130,7 +131,8 @@ def _why_none(entries: Entries, request: Request) -> str:
     if entries.currency.size and where:
         named_ones = ", ".join(sorted({str(one) or "none" for one in entries.currency}))[:80]
         return f"{entries.source}{whose} are not{where}; their currencies: {named_ones}"
-    return f"the table of {entries.source} tells no amount{whose} of a whole month"
+    largest = f"or a month beyond {LARGEST:g}"
+    return f"the table of {entries.source} tells no amount{whose} of a whole month, {largest}"
 
 
 def _notes(series: Series, entries: Entries, client_id: str, now: int) -> Iterator[str]:

@@ -18,7 +18,7 @@ LEAST_SHARE = 0.1
 """Of the seats, that must be uncovered."""
 
 STRETCH_DAYS = 182
-"""The half year that is compared with the one before."""
+"""The half year that is compared with the one before it."""
 
 LEAST_HOURS = 10.0
 """In the earlier half year."""
@@ -66,8 +66,12 @@ def _seats(accounts: Accounts, agreement: Agreement, employees: float) -> Opport
 def unbilled_work(accounts: Accounts) -> Iterator[Opportunity]:
     """Yield the clients whose hours grew faster than their invoices."""
     work, invoices = accounts.work, accounts.invoices
-    hours = _halves(accounts.day, work.client, work.opened, work.hours)
-    paid = _halves(accounts.day, invoices.client, invoices.issued, invoices.amount)
+    if not len(invoices.issued):
+        return
+    # Hours after the newest invoice are not unbilled: their invoices are not here yet.
+    until = int(invoices.issued.max()) + 1
+    hours = _halves(until, work.client, work.opened, work.hours)
+    paid = _halves(until, invoices.client, invoices.issued, invoices.amount)
     for client_id, worked in hours.items():
         billed = paid.get(client_id, Halves())
         if worked.before < LEAST_HOURS or billed.before <= 0 or billed.now <= 0:
@@ -94,7 +98,7 @@ def _work(accounts: Accounts, client_id: str, worked: Halves, billed: Halves) ->
     client, rate = accounts.client(client_id), round(billed.before / worked.before, 2)
     hours, paid = round(worked.now, 2), round(billed.now, 2)
     at_rate = f"{hours:g} h x {money(rate, accounts.currency)} an hour, as before"
-    grew = f"in the last {STRETCH_DAYS} days against those before"
+    grew = f"in {STRETCH_DAYS} days up to the newest invoice, against those before"
     return Opportunity(
         kind="unbilled work",
         effect="adds",
@@ -107,16 +111,16 @@ def _work(accounts: Accounts, client_id: str, worked: Halves, billed: Halves) ->
         evidence=(
             Evidence(because=f"growth of ticket hours {grew}", value=worked.growth),
             Evidence(because=f"growth of what was invoiced {grew}", value=billed.growth),
-            Evidence(because="ticket hours of the last half year", value=hours),
+            Evidence(because="ticket hours of those days", value=hours),
         ),
     )
 
 
 def _halves(
-    today: int, client: NDArray[np.object_], day: Integers, amount: Vector
+    until: int, client: NDArray[np.object_], day: Integers, amount: Vector
 ) -> dict[str, Halves]:
-    recent = day >= today - 2 * STRETCH_DAYS
-    is_last = (day >= today - STRETCH_DAYS)[recent]
+    recent = (day >= until - 2 * STRETCH_DAYS) & (day < until)
+    is_last = (day >= until - STRETCH_DAYS)[recent]
     found: dict[str, Halves] = defaultdict(Halves)
     rows = (client[recent].tolist(), is_last.tolist(), amount[recent].tolist())
     for client_id, last, one in zip(*rows, strict=True):

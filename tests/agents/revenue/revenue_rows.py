@@ -1,11 +1,12 @@
 """Tables in memory, and questions about them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 
 from mesh_fl.agents.revenue.agent import RevenueForecasting
 from mesh_fl.agents.revenue.answer import Opportunity, RevenueAnswer
 from mesh_fl.agents.revenue.request import fields
+from mesh_fl.errors import AgentError
 from mesh_fl.schema import Field, Value, table_of
 from mesh_fl.site import Ask, OwnRows, OwnTable, Site
 
@@ -32,8 +33,6 @@ class RowTable(OwnTable):
 
 
 def nobody(agent: str, told: Mapping[str, object]) -> Mapping[str, object]:
-    from mesh_fl.errors import AgentError
-
     raise AgentError(f"{agent} is not here")
 
 
@@ -66,10 +65,6 @@ def monthly_invoices(client: str, amounts: Sequence[float], end: str = "2026-11"
     found: list[Row] = []
     for back, amount in zip(range(len(amounts), 0, -1), amounts, strict=True):
         then, number = divmod(12 * year + month - 1 - back, 12)
-        issued = datetime(then, number + 1, 5, tzinfo=UTC).date()
+        issued = date(then, number + 1, 5)
         found.append({"client_id": client, "issued_at": issued, "total": amount, "currency": "EUR"})
     return found
-
-
-def day(text: str) -> date:
-    return date.fromisoformat(text)

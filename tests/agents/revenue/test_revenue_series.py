@@ -113,7 +113,7 @@ def test_clients_whose_months_cannot_be_reckoned_with_do_not_stop_others() -> No
 
 
 def test_one_id_in_two_unicode_forms_is_one_client() -> None:
-    rows = [invoice("Ａ１", "2026-02-05", 3), invoice("A1", "2026-02-06", 4)]
+    rows = [invoice("\uff21\uff11", "2026-02-05", 3), invoice("A1", "2026-02-06", 4)]
     assert gathered(clients=[{"client_id": "A1"}], invoices=rows) == {"A1": [7]}
 
 
