@@ -166,3 +166,16 @@ def brier(counts: Matrix) -> float:
     middle = (edges[:-1] + edges[1:]) / 2
     error = counts[:, 0] @ middle**2 + counts[:, 1] @ (1 - middle) ** 2
     return float(np.clip(error / total, 0.0, 1.0))
+
+
+def calibration_error(risk: Vector, y: Vector, groups: int = 10) -> float:
+    """How far told risks are from the shares that left, in groups of about one size by risk.
+
+    Naeini, Cooper and Hauskrecht 2015 (expected calibration error), with groups by rank. In [0, 1];
+    NaN without records. By chance alone it is about 1 / sqrt(n), where the risks are the true ones.
+    """
+    if len(y) == 0:
+        return float("nan")
+    order = np.argsort(risk, kind="stable")
+    parts = np.array_split(risk[order] - y[order], min(groups, len(y)))
+    return float(sum(abs(part.sum()) for part in parts) / len(y))

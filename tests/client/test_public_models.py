@@ -101,9 +101,16 @@ def test_an_agent_without_files_takes_none() -> None:
         agent.answering(Site({"kev": Path("kev.csv")}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choosy(Oracle):
+    """Answers about nothing in particular until it is configured."""
+
+    subject: str
+
+
 def test_an_agent_that_needs_a_configuration_is_not_public() -> None:
     with pytest.raises(AgentError, match="cannot be configured so"):
-        Models().read_files("health")
+        Models().read_files(f"{__name__}:Choosy")
 
 
 def holding(data: Data) -> Holding:

@@ -161,7 +161,9 @@ def _write_business(home: Path, rng: np.random.Generator) -> None:
         agreements.append(f"a{n},c{n},2021-02-01,,{500 + 10 * n},month,{5 + n},EUR")
         for month in range(MONTHS):
             year, at = 2022 + month // 12, 1 + month % 12
-            total = (500 + 10 * n) * (1 + 0.2 * np.sin(month / 12 * 2 * np.pi) + rng.normal(0, 0.05))
+            total = (500 + 10 * n) * (
+                1 + 0.2 * np.sin(month / 12 * 2 * np.pi) + rng.normal(0, 0.05)
+            )
             issued = f"{year}-{at:02d}-01"
             paid = "" if unhappy and month > 30 else f"{year}-{at:02d}-20"
             invoices.append(

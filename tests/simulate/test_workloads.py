@@ -230,5 +230,6 @@ def test_what_an_agent_raises_is_told_as_its_fault(tmp_path: Path) -> None:
 
 
 def test_a_configuration_is_checked() -> None:
+    config = json.loads('{"features": "all"}')
     with pytest.raises(AgentError, match="features"):
-        find(Wanted(agent="health", data="simulated", config=json.loads("{}")))
+        find(Wanted(agent="health", data="simulated", config=config))

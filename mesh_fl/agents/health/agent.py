@@ -7,41 +7,46 @@ Bach 2012, arXiv 1212.2002), so that no setting depends on where a training stop
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from mesh_fl.agent import Agent, Data, Rows, State, Total
+from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._features import Feature
-from mesh_fl.agents._logistic import auc, brier, exact_auc, one_hot_rows
+from mesh_fl.agents._logistic import auc, brier, calibration_error, exact_auc, one_hot_rows
 from mesh_fl.agents.health.answer import ClientHealthAnswer, Model, compose
+from mesh_fl.agents.health.desk import Desk
+from mesh_fl.agents.health.gathering import Cutoff, gather_clients, is_day
 from mesh_fl.agents.health.head import Head
+from mesh_fl.agents.health.history import READS
 from mesh_fl.agents.health.inputs import Inputs
 from mesh_fl.agents.health.interactions import Interaction
 from mesh_fl.agents.health.logistic_head import LogisticHead
+from mesh_fl.agents.health.made_up import made_up_clients
+from mesh_fl.agents.health.own_clients import OwnClients
+from mesh_fl.agents.health.product_features import are_measured, product_features
+from mesh_fl.agents.health.request import ASKED, NAMES
 from mesh_fl.agents.health.trees import TreesHead
+from mesh_fl.agents.health.windows import MEASURES
 from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
+from mesh_fl.site import Gathered, OwnTable, Site
 
 __all__ = ["ClientHealth", "ClientHealthAnswer", "Feature"]
-
-MADE_UP_STRENGTH, MADE_UP_BIAS = 1.7, -1.5
-"""Of the model that labels made-up clients: as many leave as in Telco churn, as predictably."""
-
-LEAST_SPREAD = 0.05
-"""Of a made-up column; an interaction that hardly ever holds would get any weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientHealth(Agent):
     """Predicts which clients will leave.
 
-    The record is one client of a member.
+    The record is one client of a member. With features that can be measured of an MSP's own tables,
+    such as the declared ones, it also makes its records of them and answers by client id.
 
     Parameters
     ----------
@@ -55,6 +60,10 @@ class ClientHealth(Agent):
         What is learned around the rule score.
     label : str
         Flag column: 1 for a client that left.
+    as_of : str
+        Date that records made of tables end before; in all members' past by `label_days`.
+    label_days : int
+        Days from then in which a client of such a record stayed or left.
     records : float
         Public order of magnitude of all members' records, such as the sum of the declared caps.
     clip : float
@@ -74,13 +83,17 @@ class ClientHealth(Agent):
     """
 
     endpoint: ClassVar[str] = "/client-health"
+    answers_untrained: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = READS
 
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...] = field(default_factory=product_features)
     interactions: tuple[Interaction, ...] = ()
     base_rate: float = 0.05
     model: Literal["logistic", "trees"] = "logistic"
     label: str = "churned"
-    records: float
+    as_of: str = ""
+    label_days: int = 90
+    records: float = 1000.0
     clip: float = 1.0
     learning_rate: float = 2.0
     momentum: float = 0.8
@@ -108,6 +121,9 @@ class ClientHealth(Agent):
         yield "features", bool(self._inputs.names), "at least one input"
         yield "base_rate", 0 < self.base_rate < 1, "a share between 0 and 1"
         yield "label", self.label != "" and self.label not in names, "a name that no feature has"
+        yield "label", not self._is_measured or self.label not in NAMES, "a name of its own"
+        yield "as_of", is_day(self.as_of), "a date such as 2026-03-31, or nothing"
+        yield "label_days", 1 <= self.label_days <= 3650, "a number of days from 1 to 3650"
         for name in ("records", "clip", "learning_rate"):
             yield name, 0 < getattr(self, name) < math.inf, "a number above 0"
         for name in ("prior_precision", "own_precision"):
@@ -118,8 +134,31 @@ class ClientHealth(Agent):
 
     @property
     def schema(self) -> tuple[Field, ...]:
-        """The features and the label."""
-        return (*self.features, Field(name=self.label, kind="flag", description="The client left."))
+        """The features, what requests may tell beside them, and the label."""
+        asked = ASKED if self._is_measured else ()
+        return (
+            *self.features,
+            *asked,
+            Field(name=self.label, kind="flag", description="The client left."),
+        )
+
+    def gather(self, tables: Mapping[str, OwnTable]) -> Gathered:
+        """Make a record of each client that there was at `as_of`; see `gather_clients`.
+
+        Raises
+        ------
+        DataError
+            If the features are others than can be measured, or the days from `as_of` are not over.
+        """
+        if not self._is_measured:
+            names = ", ".join(one.name for one in self.features)
+            raise DataError(
+                f"client health, features: expected some of {', '.join(MEASURES)}, to make records "
+                f'of tables, found {names}; name one table that has these columns: table = "..."'
+            )
+        cutoff = Cutoff(self.as_of, self.label_days)
+        cutoff.require_past(time.time())
+        return gather_clients(tables, self.features, self.label, cutoff)
 
     def prepare(self, table: Table) -> Data:
         """Encode features as "x", shape (n, d), and the label, where there is one, as "y"."""
@@ -171,39 +210,47 @@ class ClientHealth(Agent):
         }
 
     def evaluate(self, state: State, data: Data) -> Mapping[str, float]:
-        """Return "auc", "brier" and, taking a risk above one half for leaving, "accuracy"."""
+        """Return "auc", "brier", "calibration_error" and "accuracy", of risks above one half."""
         _, y = _labelled(data)
         risk = self.predict(state, data)
         return {
             "auc": exact_auc(risk, y),
             "brier": float(np.mean((risk - y) ** 2)),
+            "calibration_error": calibration_error(risk, y),
             "accuracy": float(np.mean((risk > 0.5) == y)),
         }
 
     def adapt(self, state: State, data: Data) -> State:
-        """Fit the member's own records around the given model; see the head's `adapt`.
+        """Fit the member's own records around the given model, in private; see the head's `adapt`.
 
         With an untrained state this is a model trained alone.
         """
         return self._head.adapt(state, *_labelled(data))
 
-    def simulated(self, records: int, seed: int) -> Data:
-        """Return made-up clients: features at random within their declarations, labels by a model.
+    def export(self, state: State) -> str:
+        """Return the trees as a LightGBM model text, in the features' own units.
 
-        The model is a logistic one with weights of random direction, which depends on the seed
-        alone; its log-odds have a standard deviation of about `MADE_UP_STRENGTH`. No real client is like
-        these: their features tell nothing of each other.
+        Raises
+        ------
+        AgentError
+            If the model is no trees.
         """
-        random = np.random.default_rng(seed)
-        inputs = self._inputs
-        direction = random.normal(size=len(inputs.names))
-        weights = MADE_UP_STRENGTH * direction / np.linalg.norm(direction)
-        x = inputs.encode({one.name: _made_up(one, records, random) for one in self.features})
-        spreads = np.maximum(x[:, :-1].std(axis=0), LEAST_SPREAD)
-        left = random.random(records) < expit(x[:, :-1] @ (weights / spreads) + MADE_UP_BIAS)
-        return {"x": x, "y": left.astype(np.float64)}
+        head = self._head
+        if not isinstance(head, TreesHead):
+            raise AgentError(f'client health: expected model = "trees", found {self.model}')
+        return head.lightgbm(state)
 
-    def answer(self, state: State, table: Table) -> list[ClientHealthAnswer]:
+    def simulated(self, records: int, seed: int) -> Data:
+        """Return made-up clients; see `made_up_clients`."""
+        return made_up_clients(self._inputs, records, seed)
+
+    def answering(self, site: Site) -> Answering:
+        """Return `answer`, with the member's own tables where the features are measured of them."""
+        if site.files or not self._is_measured:
+            return super().answering(site)
+        return Desk(self.features, self._compose, OwnClients(site.tables)).answer
+
+    def answer(self, state: State, table: Table) -> Sequence[ClientHealthAnswer]:
         """Say for each client how healthy it is, why, and what to do.
 
         Parameters
@@ -218,8 +265,13 @@ class ClientHealth(Agent):
         AgentError
             If the model was neither trained nor fitted: it would call everybody's risk one half.
         DataError
-            If a value is outside its declaration.
+            If a value is outside its declaration, or nothing is told of a client.
         """
+        if not self._is_measured:
+            return self._compose(state, table)
+        return Desk(self.features, self._compose, OwnClients({})).answer(state, table)
+
+    def _compose(self, state: State, table: Table) -> list[ClientHealthAnswer]:
         is_fitted = "covariance" in state or "own_values" in state
         if state["round"] == 0 and not is_fitted and not self._inputs.has_scorecard:
             raise AgentError(
@@ -229,6 +281,10 @@ class ClientHealth(Agent):
         x = self._inputs.encode(table)
         model = Model(self._inputs, self.thresholds, self._head, state)
         return compose(model, table, x)
+
+    @property
+    def _is_measured(self) -> bool:
+        return are_measured(self.features)
 
     @property
     def _inputs(self) -> Inputs:
@@ -249,15 +305,6 @@ class ClientHealth(Agent):
             prior_precision=self.prior_precision,
             own_precision=self.own_precision,
         )
-
-
-def _made_up(feature: Feature, records: int, random: np.random.Generator) -> NDArray[np.generic]:
-    """Return values that are even over a number's scale, or over the levels."""
-    if feature.kind == "number":
-        return feature.decode(random.uniform(-1, 1, records))
-    if feature.kind == "flag":
-        return random.choice([0.0, 1.0], records)
-    return random.choice(np.array(feature.levels), records)
 
 
 def _rising(thresholds: tuple[float, float, float]) -> bool:

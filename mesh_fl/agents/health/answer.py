@@ -12,6 +12,7 @@ from mesh_fl.agent import State
 from mesh_fl.agents.health.head import Head
 from mesh_fl.agents.health.inputs import Inputs
 from mesh_fl.agents.health.logistic_head import log_odds_spread
+from mesh_fl.agents.health.wording import in_words
 from mesh_fl.schema import Table
 
 RiskLevel = Literal["low", "medium", "high", "critical"]
@@ -33,11 +34,21 @@ class Answer(BaseModel):
 
 
 class Reason(Answer):
-    """What one feature adds to the log-odds of leaving, against its neutral value."""
+    """What one feature adds to the log-odds of leaving, against its neutral value.
+
+    Attributes
+    ----------
+    typical : float or None
+        The neutral value of a number, which adds nothing.
+    words : str
+        All of it in a sentence.
+    """
 
     feature: str
     value: float | str | None
     contribution: float
+    typical: float | None = None
+    words: str = ""
 
 
 class Recommendation(Answer):
@@ -151,8 +162,21 @@ def _answer(
     risk = float(expit(log_odds))
     rank = int(np.searchsorted(model.thresholds, risk, side="right"))
     reasons = tuple(
-        Reason(feature=name, value=value, contribution=part)
-        for name, value, part in zip(model.inputs.names, told, parts, strict=True)
+        Reason(
+            feature=name,
+            value=value,
+            contribution=part,
+            typical=typical,
+            words=in_words(about, value, typical, part),
+        )
+        for name, about, typical, value, part in zip(
+            model.inputs.names,
+            model.inputs.abouts,
+            model.inputs.typical,
+            told,
+            parts,
+            strict=True,
+        )
     )
     lower, upper = _bounds(log_odds, spread)
     return ClientHealthAnswer(

@@ -46,6 +46,19 @@ class Inputs:
         return (*alone, *(one.action or f"Look into {one.name}." for one in self.interactions))
 
     @property
+    def abouts(self) -> tuple[str, ...]:
+        """What people call each column."""
+        alone = (one.description or one.name for one in self.alone)
+        return (*alone, *(one.name for one in self.interactions))
+
+    @property
+    def typical(self) -> tuple[float | None, ...]:
+        """The value of each number that counts nothing; none of other columns."""
+        middle = np.zeros(1)
+        alone = (float(f.decode(middle)[0]) if f.kind == "number" else None for f in self.alone)
+        return (*alone, *(None for _ in self.interactions))
+
+    @property
     def axes(self) -> tuple[Axis, ...]:
         """The columns as trees split them."""
         products = [Axis(one.name, (0.0, 1.0) if one.is_step else ()) for one in self.interactions]

@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from mesh_fl.agent import Rows, State, Total
 from mesh_fl.agents._logistic import Posterior, fit_map, gradient_rows
+from mesh_fl.agents.health.recalibration import recalibrated
 from mesh_fl.layout import Layout
 
 Vector = NDArray[np.float64]
@@ -66,13 +67,14 @@ class LogisticHead:
         return found
 
     def adapt(self, state: State, x: Matrix, y: Vector) -> State:
-        """Fit own records with the global mean as prior; adds "covariance".
+        """Fit own records with the global mean as prior, and recalibrate; adds "covariance".
 
         With an untrained state this is a model trained alone, around the rule score.
         """
         is_trained = state["round"] > 0
         precision = self.prior_precision if is_trained else self.own_precision
-        mean, covariance = fit_map(Posterior(x, y, state["mean"], precision))
+        posterior = Posterior(x, y, state["mean"], precision)
+        mean, covariance = recalibrated(posterior, *fit_map(posterior))
         return {**state, "mean": mean, "covariance": covariance}
 
     def contributions(self, state: State, x: Matrix) -> Matrix:

@@ -21,6 +21,11 @@ Method = Literal["blend", "seasonal naive", "level"]
 FEWEST = 6
 """Months from which a band is told."""
 
+FLAT = (
+    "no month of this history could have been forecast better than it was: the band has no width, "
+    "and says nothing of changes such as a new price"
+)
+
 STAND_INS: dict[Method, str] = {"seasonal naive": "seasonal_naive", "level": "simple_smoothing"}
 
 
@@ -96,7 +101,8 @@ def forecast_from(state: State, found: Study) -> Forecast:
         reach = np.full(months, np.nan)
     floor = 0.0 if found.history.min() >= 0 else -np.inf
     mean, lower = (np.maximum(one, floor) for one in (mean, mean - reach))
-    return Forecast(mean, lower, np.maximum(mean, mean + reach), method, _note(known))
+    note = FLAT if not np.nan_to_num(reach, nan=1.0).any() else _note(known)
+    return Forecast(mean, lower, np.maximum(mean, mean + reach), method, note)
 
 
 def method_for(months: int) -> Method:

@@ -62,7 +62,18 @@ def held_out(history: Vector, horizon: int) -> int:
     return months if months >= min(FEWEST_HELD_OUT, horizon) else 0
 
 
+LEAST_UNIT = 1e-6
+"""Of the largest amount, and of an amount at all: below it a miss in units would mean nothing."""
+
+
 def naive_miss(history: Vector) -> float:
-    """Return the mean miss of "like a year ago", or of "like last month" in a short history."""
+    """Return the mean miss of "like a year ago", or of "like last month" in a short history.
+
+    It is 0 for a history that is flat but for rounding.
+    """
     back = SEASON if len(history) > SEASON else 1
-    return float(np.abs(history[back:] - history[:-back]).mean()) if len(history) > back else 0.0
+    if len(history) <= back:
+        return 0.0
+    miss = float(np.abs(history[back:] - history[:-back]).mean())
+    least = LEAST_UNIT * max(float(np.abs(history).max()), LEAST_UNIT)
+    return miss if miss > least else 0.0

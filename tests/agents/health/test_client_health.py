@@ -19,7 +19,7 @@ from mesh_fl.registry import build, config_of
 from mesh_fl.schema import table_of
 
 NAME = "mesh_fl.agents.health:ClientHealth"
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "health.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "health.md"
 FEATURES = (
     Feature(
         name="term",
@@ -130,9 +130,17 @@ def test_a_mistyped_configuration_names_the_field(changes, message):
 
 
 def test_the_guide_declares_a_sound_agent_and_maps_its_every_column():
-    declared, mapped = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    agent = build(NAME, tomllib.loads(declared))
-    assert [field.name for field in agent.schema] == list(tomllib.loads(mapped)["columns"])
+    declared, mapped, scored = (
+        tomllib.loads(block)
+        for block in re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    )
+    agent = build(NAME, declared)
+    assert [field.name for field in agent.schema] == list(mapped["columns"])
+    score = build(NAME, scored)
+    told = {"csat": 2.0, "open_urgent_tickets": 3.0}
+    (answer,) = score.answer(score.init(), table_of(score.schema[:-1], [told]))
+    assert answer.model_used == "rule score"
+    assert log_odds(answer.churn_risk) == pytest.approx(log_odds(0.05) + 1.5)
 
 
 # Data
