@@ -82,7 +82,8 @@ class Cohorts:
             self.enrolment.follow_roster()
         first = self._at.attempt == 0 or time.monotonic() < self._patient_until
         ready = self.enrolment.ready(enough=self._plan.survivors)
-        willing = self.enrolment.candidates()
+        # Who was taken out counts no more, even while the last sum is still that of the old roster.
+        willing = self.enrolment.candidates() & self.enrolment.exchange.roster().cards.keys()
         # Whoever refuses for good is not waited for.
         needed = max(self._plan.survivors, min(self.quorum, len(willing)) if first else 0)
         if len(ready) >= needed:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 RISING = ("auc", "accuracy", "r2", "spearman", "hit_at_1")
-FALLING = ("total_variation", "mase", "smape", "brier", "loss")
+FALLING = ("total_variation", "mase", "smape", "brier", "calibration_error", "loss")
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,6 @@ pace_s = 0.1             # answers leave whole multiples of this after an ask
 #
 # [agents.health]
 # table = "customers"
-#
-# Agents that read one table share its records' budget, unless the records are dealt out:
-#
-# [deal]
-# customers = ["health", "revenue"]
 """
 
 

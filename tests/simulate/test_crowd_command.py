@@ -227,7 +227,7 @@ class TestCommand:
             (["--data", "nowhere"], "no data 'nowhere' for agent health"),
             (["--data", "nowhere.csv"], "expected --map FILE.toml"),
             (["--config", "{"], "--config: expected a TOML or JSON file, or JSON"),
-            (["--config", "{}"], "agent health cannot be configured so"),
+            (["--config", '{"colour": 1}'], "agent health cannot be configured so"),
             (["--members", "100000", "--records", "1000000"], "at most"),
         ],
     )
