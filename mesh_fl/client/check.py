@@ -73,7 +73,8 @@ def _agent(home: Home, offer: Offer | None, table: str) -> Agent | None:
     if choice is None:
         raise ConfigError(
             f"the offer is for agent {offer.agent}, client.toml opts into "
-            f"{', '.join(home.settings.agents) or 'none'}: add [agents.{offer.agent}]"
+            f"{', '.join(home.settings.agents) or 'none'}: add [agents.{offer.agent}] to take part "
+            "in it, and nothing if you do not want to"
         )
     return build(offer.agent, offer.config) if choice.table == table else None
 

@@ -121,6 +121,12 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
 
 def _refuse_idle(settings: ClientSettings, agents: Mapping[str, type[Agent]]) -> None:
     for name, choice in settings.agents.items():
+        strangers = set(choice.tables) - set(agents[name].reads)
+        if strangers and agents[name].reads:
+            raise ConfigError(
+                f"agents.{name}: expected tables among {', '.join(agents[name].reads)}, found "
+                f"{', '.join(sorted(strangers))}: answers find every described table without it"
+            )
         if not choice.learns_from and not agents[name].answers_untrained:
             raise ConfigError(
                 f"agents.{name} names no table: it answers only after a training on one; "

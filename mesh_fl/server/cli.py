@@ -9,7 +9,7 @@ import typer
 
 from mesh_fl.card import Card
 from mesh_fl.entry import Entry
-from mesh_fl.errors import ConfigError, NetworkError
+from mesh_fl.errors import ConfigError, MeshError, NetworkError
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
 from mesh_fl.server.certificates import (
@@ -214,7 +214,13 @@ def plan(
     if not set(names) <= settings.agents.keys() or (as_json and len(names) > 1):
         raise ConfigError(f"expected --agent to name one of {', '.join(settings.agents)}")
     for name in names:
-        _, made = plan_for(settings, name, roster)
+        try:
+            _, made = plan_for(settings, name, roster)
+        except MeshError as error:
+            if len(names) == 1:
+                raise
+            typer.echo(f"{name} cannot be planned: {error}")
+            continue
         expected = forecast(settings, made, larger=True)
         if as_json:
             _print_offer(settings, made, expected)
@@ -266,7 +272,13 @@ def steer(home: HomeArgument, as_json: AsJson = False) -> None:
         show_json([vars(step) for step in steps])
         return
     rows = [
-        [step.agent, "yes" if step.trains else "no", step.rounds, step.survivors, step.reason]
+        [
+            step.agent,
+            "yes" if step.trains else "no",
+            step.rounds or "-",
+            step.survivors or "-",
+            step.reason,
+        ]
         for step in steps
     ]
     show_table("next trainings", ["agent", "train", "rounds", "members, at least", "why"], rows)

@@ -8,6 +8,7 @@ from mesh_fl.agents.federation.agent import FederatedLearning
 from mesh_fl.agents.federation.outlook import Outlook
 from mesh_fl.agents.federation.steering import Candidate, Floor, Step, rounds_to_try, steer
 from mesh_fl.checkpoint import Checkpoint
+from mesh_fl.errors import MeshError
 from mesh_fl.privacy.plan import budget_of
 from mesh_fl.registry import build
 from mesh_fl.roster import Roster
@@ -59,16 +60,20 @@ def next_steps(
     spent : mapping of str to float
         Squared mu that earlier trainings of an agent have charged.
 
-    Raises
-    ------
-    MeshError
-        If an agent cannot be planned.
+    An agent that cannot be planned is not to be trained, for that reason.
     """
-    candidates = [
-        _candidate(settings, name, roster, spent.get(name, 0.0)) for name in settings.agents
-    ]
-    plan = settings.plan
-    return steer(candidates, Floor(survivors=plan.survivors, colluders=plan.colluders))
+    candidates, refused = [], []
+    for name in settings.agents:
+        try:
+            candidates.append(_candidate(settings, name, roster, spent.get(name, 0.0)))
+        except MeshError as error:
+            reason = f"it cannot be planned: {error}"
+            refused.append(Step(agent=name, trains=False, rounds=0, survivors=0, reason=reason))
+    terms = [settings.plan_of(name) for name in settings.agents]
+    floor = Floor(
+        survivors=min(one.survivors for one in terms), colluders=max(one.colluders for one in terms)
+    )
+    return (*steer(candidates, floor), *refused)
 
 
 def steered(settings: ServerSettings, steps: tuple[Step, ...]) -> ServerSettings:
@@ -77,8 +82,12 @@ def steered(settings: ServerSettings, steps: tuple[Step, ...]) -> ServerSettings
     for step in steps:
         if step.trains:
             own = settings.agents[step.agent]
-            terms = {"rounds": step.rounds, "survivors": step.survivors}
-            merged = settings.plan_of(step.agent).model_copy(update=terms)
+            planned = settings.plan_of(step.agent)
+            terms = {
+                "rounds": step.rounds,
+                "survivors": max(step.survivors, planned.survivors),
+            }
+            merged = planned.model_copy(update=terms)
             agents[step.agent] = own.model_copy(
                 update={"plan": merged.model_validate(merged.model_dump())}
             )

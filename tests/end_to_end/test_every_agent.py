@@ -112,4 +112,3 @@ def test_a_member_tells_what_its_trainings_came_to(trained) -> None:
     assert 0 < training["epsilon_spent"] <= 8.0
     assert training["measures_after"]
     assert training["own_after"]
-

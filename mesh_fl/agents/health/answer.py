@@ -126,6 +126,8 @@ class Model:
     def used(self) -> str:
         """What the answer comes from, in words."""
         name = type(self.head).__name__.removesuffix("Head").lower()
+        if self.state.get("alone", 0.0):
+            return f"{name}, own records alone: they are told better so than with the training"
         if self.state["round"] > 0:
             return name
         is_own = "covariance" in self.state or "own_values" in self.state

@@ -12,7 +12,7 @@ from mesh_fl.agents.health.answer import ClientHealthAnswer
 from mesh_fl.agents.health.client_answer import ClientAnswer
 from mesh_fl.agents.health.client_tables import ClientTables
 from mesh_fl.agents.health.findings import Found, find
-from mesh_fl.agents.health.history import History, day_of
+from mesh_fl.agents.health.history import BEGINS, History, day_of
 from mesh_fl.agents.health.own_clients import OwnClients
 from mesh_fl.agents.health.product_features import columns_of
 from mesh_fl.agents.health.request import Request, requests_of
@@ -49,7 +49,7 @@ class Desk:
         Raises
         ------
         DataError
-            If a request tells nothing, or its client is in no table or had left by then.
+            If a request tells nothing, or its client is in no table, had left by then or was none.
         """
         clients, faults = self.clients.newest()
         found = [
@@ -65,7 +65,9 @@ class Desk:
         at = self.now() if np.isnan(request.as_of) else request.as_of
         history = clients.history(request.client_id) if request.client_id else History({})
         _refuse_lost(request.client_id, history, at)
-        return find(request, history, at, self.features)
+        found = find(request, history, at, self.features)
+        _refuse_unborn(found)
+        return found
 
     def _refuse_silent(self, request: Request) -> None:
         if request.tells_nothing:
@@ -91,6 +93,19 @@ def _refuse_unknown(request: Request, clients: ClientTables, faults: Mapping[str
         raise DataError(
             f"client_id: expected a client of your own tables, found {client[:80]!r}, but {why}; "
             "tell its features instead"
+        )
+
+
+def _refuse_unborn(found: Found) -> None:
+    """Refuse a client of whom no row had begun: the risk of nobody would read as a sound client."""
+    request, tables = found.request, found.known.history.tables
+    is_known = any(found.known.history.rows(name) for name in tables)
+    if tables and not is_known and not request.told and np.isnan(request.ticket_volume):
+        begins = ", ".join(BEGINS[name] for name in tables)
+        raise DataError(
+            f"client_id: expected a client of whom something was known before "
+            f"{day_of(found.known.at)}, found {request.client_id[:80]!r}, whose rows all begin "
+            f"later or tell no beginning ({begins}); ask with a later as_of, or map these columns"
         )
 
 

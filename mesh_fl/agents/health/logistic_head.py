@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from mesh_fl.agent import Rows, State, Total
 from mesh_fl.agents._logistic import Posterior, fit_map, gradient_rows
-from mesh_fl.agents.health.recalibration import recalibrated
+from mesh_fl.agents.health.recalibration import recalibrated, tells_better
 from mesh_fl.layout import Layout
 
 Vector = NDArray[np.float64]
@@ -69,13 +69,19 @@ class LogisticHead:
     def adapt(self, state: State, x: Matrix, y: Vector) -> State:
         """Fit own records with the global mean as prior, and recalibrate; adds "covariance".
 
-        With an untrained state this is a model trained alone, around the rule score.
+        With an untrained state this is a model trained alone, around the rule score. It is that
+        too, and "alone" is 1, where own records, each left out in turn, are told clearly better so:
+        a training of too small a crowd must not spoil what was known before.
         """
-        is_trained = state["round"] > 0
-        precision = self.prior_precision if is_trained else self.own_precision
-        posterior = Posterior(x, y, state["mean"], precision)
-        mean, covariance = recalibrated(posterior, *fit_map(posterior))
-        return {**state, "mean": mean, "covariance": covariance}
+        alone = Posterior(x, y, np.array(self.prior), self.own_precision)
+        fitted, is_alone = (alone, fit_map(alone)), False
+        if state["round"] > 0:
+            trained = Posterior(x, y, state["mean"], self.prior_precision)
+            together = trained, fit_map(trained)
+            is_alone = tells_better(fitted, together)
+            fitted = fitted if is_alone else together
+        mean, covariance = recalibrated(fitted[0], *fitted[1])
+        return {**state, "mean": mean, "covariance": covariance, "alone": np.array(float(is_alone))}
 
     def contributions(self, state: State, x: Matrix) -> Matrix:
         """Return weight times value, the bias last."""

@@ -45,6 +45,26 @@ def recalibrated(fitted: Posterior, mode: Vector, covariance: Matrix) -> tuple[V
     return slope * mode + shift * bias, slope**2 * covariance + moves @ spread @ moves.T
 
 
+Fit = tuple[Posterior, tuple[Vector, Matrix]]
+"""A posterior with its mode and covariance."""
+
+
+def tells_better(one: Fit, other: Fit) -> bool:
+    """Tell whether a fit has a lower log-loss than another on the same records, each left out.
+
+    By more than one standard error of the difference.
+    """
+    gains = _left_out_losses(other) - _left_out_losses(one)
+    return bool(gains.sum() > gains.std() * np.sqrt(len(gains))) if len(gains) else False
+
+
+def _left_out_losses(fit: Fit) -> Vector:
+    posterior, (mode, covariance) = fit
+    log_odds = left_out_log_odds(posterior, mode, covariance)
+    losses: Vector = np.logaddexp(0.0, log_odds) - posterior.y * log_odds
+    return losses
+
+
 def left_out_log_odds(fitted: Posterior, mode: Vector, covariance: Matrix) -> Vector:
     """Return what the model would say of each record if it had been fitted to the others only.
 

@@ -7,7 +7,13 @@ import numpy as np
 
 from mesh_fl.agents.health.answer import Answer
 from mesh_fl.agents.health.history import DAY, MONTH, YEAR, History, Vector
-from mesh_fl.agents.health.terms import currencies, monthly, running, stops
+from mesh_fl.agents.health.terms import (
+    agreed_ends,
+    currencies,
+    monthly,
+    places_by_currency,
+    running,
+)
 from mesh_fl.agents.health.windows import Known, NotKnownError
 from mesh_fl.agents.health.wording import money, percent
 
@@ -92,12 +98,10 @@ def stakes_of(known: Known) -> tuple[Stake, ...]:
 def _agreed(known: Known) -> Iterator[Stake]:
     """Yield the running agreements' months that are left, by currency."""
     history, at = known.history, known.at
-    rates, ends = monthly(history), stops(history)
+    rates, ends = monthly(history), agreed_ends(history, at)
     used = running(history, at) & (rates > 0) & (rates < TOO_LARGE)
     left_out = int(np.count_nonzero(running(history, at) & ~used))
-    names = currencies(history)
-    for currency in dict.fromkeys(np.array(names, dtype=np.object_)[used].tolist()):
-        chosen = used & (np.array(names, dtype=np.object_) == currency)
+    for currency, chosen in places_by_currency(currencies(history), used).items():
         months = np.where(np.isinf(ends), HORIZON_MONTHS, (ends - at) / MONTH)[chosen]
         amount = float(rates[chosen] @ months)
         told = _terms(rates[chosen], months, currency)
@@ -129,9 +133,9 @@ def _invoiced(known: Known) -> Iterator[Stake]:
     used = known.within(history.numbers("invoices", "issued_at"), YEAR / DAY)
     used &= np.abs(totals) < TOO_LARGE
     months = _months_invoiced(history, known.at)
-    names = np.array([word.upper() for word in history.words("invoices", "currency")], np.object_)
-    for currency in dict.fromkeys(names[used].tolist()):
-        total = float(totals[used & (names == currency)].sum())
+    names = [word.upper() for word in history.words("invoices", "currency")]
+    for currency, chosen in places_by_currency(names, used).items():
+        total = float(totals[chosen].sum())
         if total <= 0:
             continue
         rate = total / months

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agents.health.history import DAY, MONTH, YEAR, History, Vector
-from mesh_fl.agents.health.terms import currencies, monthly, running
+from mesh_fl.agents.health.terms import agreed_ends, currencies, monthly, running
 
 RECENT_DAYS = 90.0
 FEWEST_BEFORE = 4
@@ -182,10 +182,10 @@ def _due(known: Known) -> tuple[Vector, Vector]:
 def months_to_end(known: Known) -> float:
     """Return the months until the last of the running agreements ends as agreed."""
     known.require("agreements")
-    ends = known.history.numbers("agreements", "end_at")[running(known.history, known.at)]
+    ends = agreed_ends(known.history, known.at)[running(known.history, known.at)]
     if not len(ends):
         raise NotKnownError("no agreement runs")
-    if np.isnan(ends).any():
+    if np.isinf(ends).any():
         raise NotKnownError("a running agreement has no end")
     return float(ends.max() - known.at) / MONTH
 

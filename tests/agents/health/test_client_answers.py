@@ -259,6 +259,40 @@ def test_an_earlier_moment_is_answered_as_it_was_then() -> None:
     assert before["rows_read"]["tickets"] == 4
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"clients": [{"client_id": "c", "since": day(1)}]},
+        {"agreements": [{"client_id": "c", "start_at": day(0), "amount": 9, "period": "month"}]},
+        {"tickets": [{"client_id": "c", "opened_at": math.nan}]},
+    ],
+)
+def test_somebody_who_was_no_client_yet_is_no_sound_client(tables) -> None:
+    with pytest.raises(DataError, match="something was known before 2026-03-01, found 'c'"):
+        answer(served(own(tables)), {"client_id": "c", "as_of": NOW})
+    told = answer(served(own(tables)), {"client_id": "c", "as_of": NOW, "csat_gap": 4})
+    assert told["churn_risk"] > AGENT.base_rate
+
+
+@pytest.mark.parametrize(("years", "months"), [(9, 12 * 9), (11, 12), (73, 12)])
+def test_a_date_that_stands_for_no_end_is_none(years, months) -> None:
+    agreement = {"client_id": "c", "start_at": day(-900), "amount": 100, "period": "month"}
+    tables = own({"agreements": [{**agreement, "end_at": day(365.25 * years)}]})
+    told = answer(served(tables), {"client_id": "c", "as_of": NOW})
+    (at_risk,) = told["predictions"]["revenue_at_risk"]
+    assert at_risk["horizon_months"] == pytest.approx(months)
+    assert ("months_to_end" in told["missing"]) == (years > 10)
+
+
+def test_each_of_many_currencies_is_added_up_apart() -> None:
+    agreement = {"client_id": "c", "start_at": day(-900), "amount": 100, "period": "month"}
+    rows = [{**agreement, "currency": f"C{n % 700}"} for n in range(1400)]
+    told = answer(served(own({"agreements": rows})), {"client_id": "c", "as_of": NOW})
+    found = told["predictions"]["revenue_at_risk"]
+    assert [one["currency"] for one in found] == [f"C{n}" for n in range(700)]
+    assert {one["monthly"] for one in found} == {200.0}
+
+
 def test_a_batch_is_answered_in_order() -> None:
     ids = ["bad", "good", "bad"]
     batch = answer(OWN, {"records": [{"client_id": one, "as_of": NOW} for one in ids]})

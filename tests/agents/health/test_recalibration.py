@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from mesh_fl.agents._logistic import Posterior, calibration_error, fit_map
+from mesh_fl.agents.health import ClientHealth, Feature
 from mesh_fl.agents.health.logistic_head import LogisticHead, log_odds_spread
 from mesh_fl.agents.health.recalibration import left_out_log_odds, recalibrated
 
@@ -119,3 +120,26 @@ class TestCalibrationError:
 
     def test_of_nobody_there_is_none(self) -> None:
         assert np.isnan(calibration_error(np.zeros(0), np.zeros(0)))
+
+
+class TestWhatTellsBetter:
+    def test_a_spoiled_training_gives_way_to_the_rule_score(self) -> None:
+        agent = ClientHealth(
+            features=(Feature(name="n", kind="number", low=-1, high=1, weight=3.0),)
+        )
+        data = agent.simulated(200, seed=4)
+        right = agent.adapt(agent.init(), data)
+        spoiled = {**agent.init(), "mean": -20 * right["mean"], "round": np.array(16.0)}
+        adapted = agent.adapt(spoiled, data)
+        assert adapted["alone"] == 1
+        assert adapted["mean"] == pytest.approx(right["mean"])
+        table = {"n": np.array([0.5])}
+        assert agent.answer(adapted, table)[0].model_used.startswith("logistic, own records alone")
+
+    def test_a_good_training_stays(self) -> None:
+        agent = ClientHealth(features=(Feature(name="n", kind="number", low=-1, high=1),))
+        many, few = agent.simulated(5000, seed=4), agent.simulated(5000, seed=4)
+        trained = {**agent.init(), "round": np.array(16.0)}
+        trained["mean"] = agent.adapt(agent.init(), many)["mean"]
+        own = {name: values[:40] for name, values in few.items()}
+        assert agent.adapt(trained, own)["alone"] == 0
