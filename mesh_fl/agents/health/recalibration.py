@@ -17,6 +17,9 @@ Matrix = NDArray[np.float64]
 LEAST_SLOPE = 0.05
 """Above 0: recalibrating leaves the order of the risks as it is."""
 
+CLEARLY = 3.0
+"""Standard errors; with 1, of 56 Telco customers each, adapting lost .003 of AUC by chance."""
+
 AS_IT_IS = np.array([1.0, 0.0])
 
 
@@ -52,10 +55,12 @@ Fit = tuple[Posterior, tuple[Vector, Matrix]]
 def tells_better(one: Fit, other: Fit) -> bool:
     """Tell whether a fit has a lower log-loss than another on the same records, each left out.
 
-    By more than one standard error of the difference.
+    By more than `CLEARLY` standard errors of the difference.
     """
     gains = _left_out_losses(other) - _left_out_losses(one)
-    return bool(gains.sum() > gains.std() * np.sqrt(len(gains))) if len(gains) else False
+    if not len(gains):
+        return False
+    return bool(gains.sum() > CLEARLY * gains.std() * np.sqrt(len(gains)))
 
 
 def _left_out_losses(fit: Fit) -> Vector:
