@@ -26,6 +26,8 @@ from mesh_fl.schema import NUMERIC, Field, Table, Value, column_of
 
 __all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records", "record_id"]
 
+TWICE = "expected each record id once, found it again"
+
 MOST_NAMES = 50
 """Columns that an error tells at most."""
 
@@ -154,7 +156,7 @@ class _Kept:
             found = record_id(cell)
             if found in self._lines:
                 kept = place(file, self._lines[found])
-                raise DataError(f"expected each record id once, found it again; {kept} is kept")
+                raise DataError(f"{TWICE}; {kept} is kept")
         except DataError as error:
             return Problem(file, row.line, self._source.id, shown(cell), str(error))
         return found

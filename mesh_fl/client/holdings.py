@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data
-from mesh_fl.client.data import read_records, record_id
+from mesh_fl.client.data import TWICE, read_records, record_id
 from mesh_fl.client.own_tables import own_tables
 from mesh_fl.client.settings import AgentChoice, ClientSettings
 from mesh_fl.errors import AgentError, ConfigError, DataError, PlanError
@@ -123,18 +123,34 @@ def find_records(agent: Agent, name: str, settings: ClientSettings) -> Found:
             f"agents.{name}: expected tables among {', '.join(agent.reads) or 'none'}, found "
             f"{', '.join(sorted(strangers))}"
         )
+    first = agent.reads[0]
+    if first not in choice.tables:
+        raise ConfigError(
+            f"agents.{name}: expected {first} among its tables, found {', '.join(choice.tables)}: "
+            "a record's budget is kept under its id there"
+        )
     every = own_tables(settings)
     gathered = agent.gather({table: every[table] for table in choice.tables})
-    first = agent.reads[0]
-    ids = tuple(map(record_id, gathered.ids))
-    rows = {table: read_records(settings.tables[table], ()).ids for table in choice.tables}
-    if len(set(ids)) < len(ids) or (first in rows and set(ids) - set(rows[first])):
-        raise DataError(
-            f"agent {name} must make one record of one row of table {first}: give every row an "
-            "id of its own, as text or a whole number"
-        )
+    rows = {table: _ids_of(settings, table) for table in choice.tables}
     parts = {table: found for table, found in rows.items() if table != first}
-    return Found(ids, gathered.table, first, parts)
+    ids = tuple(map(record_id, gathered.ids))
+    if len(set(ids)) < len(ids):
+        raise DataError(f"agent {name} made two records of one row of table {first}")
+    known = set(rows[first])
+    kept = np.array([one in known for one in ids], dtype=np.bool_)
+    if not kept.any():
+        raise DataError(f"agent {name} found no record whose id stands in table {first}")
+    table = {field: column[kept] for field, column in gathered.table.items()}
+    return Found(tuple(one for one in ids if one in known), table, first, parts)
+
+
+def _ids_of(settings: ClientSettings, table: str) -> tuple[str, ...]:
+    """Return a table's ids, each of one row: the first of two could be another client's."""
+    records = read_records(settings.tables[table], ())
+    twice = next((one for one in records.problems if TWICE in one.message), None)
+    if twice is not None:
+        raise DataError(f"{twice}; records are made of rows that have an id of their own each")
+    return records.ids
 
 
 def teaching_records(agent: Agent, data: Data) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from mesh_fl.agent import Agent
 from mesh_fl.checkpoint import BLOB, Checkpoint
@@ -29,6 +30,9 @@ from mesh_fl.terminal import Narrator
 from mesh_fl.training import Training, begin
 
 TRAININGS = "trainings"
+
+Words = dict[str, Account | Presence]
+"""Members' signed words, which name the lines of their ledgers."""
 
 
 def _never() -> bool:
@@ -70,6 +74,7 @@ class Programme:
     current: Training | None = field(default=None, init=False)
     _waited_since: float | None = field(default=None, init=False)
     _gives_way: bool = field(default=False, init=False)
+    _skipped: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         """Refuse agents that server.toml does not name."""
@@ -87,8 +92,9 @@ class Programme:
     @property
     def is_over(self) -> bool:
         """Whether every training has come to an end."""
-        over = {name for name, one in self.trainings.items() if _is_over(one)}
-        return over == set(self.names)
+        opened = self.trainings.values()
+        planned = set(self.names) - self._skipped
+        return planned <= self.trainings.keys() and bool(opened) and all(map(_is_over, opened))
 
     def open_first(self) -> None:
         """Plan, or restore, the first training, so that what is wrong with it is told at once."""
@@ -122,6 +128,9 @@ class Programme:
     def _take_turn(self, training: Training, last: bool) -> bool:
         """Train until it is over, or its members keep it waiting; tell whether it is over."""
         self.current, self._waited_since, self._gives_way = training, None, not last
+        if not _is_over(training):
+            # Others were trained since: a home restored meanwhile is shown its newest word.
+            training.checkpoint.latest = newest(training.checkpoint.latest, last_words(self.home))
         if _is_over(training):
             told = f"{training.plan.agent}: this training is over ({training.checkpoint.status}); "
             told += f"members get its model; `{self.again}` begins another"
@@ -145,6 +154,7 @@ class Programme:
         except MeshError as error:
             if alone:
                 raise
+            self._skipped.add(name)
             self.narrator.say(f"{name} is not trained: {error}", kind="skipped", agent=name)
             return None
 
@@ -202,7 +212,7 @@ class Programme:
 def training_folder(home: Path, agent: str) -> Folder:
     """Return where an agent's training is stored."""
     make_home(home / TRAININGS)
-    return Folder(home / TRAININGS / agent.replace(":", "."))
+    return Folder(home / TRAININGS / quote(agent, safe=""))
 
 
 def open_training(
@@ -212,6 +222,7 @@ def open_training(
     blobs = training_folder(home, name)
     stored = Checkpoint.load(blobs)
     if stored is not None and not new:
+        stored.latest = newest(stored.latest, last_words(home))
         return build(stored.plan.agent, json.loads(stored.plan.config)), stored
     agent, plan = plan_for(settings, name, members.roster())
     fresh = begin(agent, plan)
@@ -229,15 +240,25 @@ def spent_before(home: Path, agent: str) -> float:
     return sum(one.spent for one in stored if one is not None)
 
 
-def last_words(home: Path) -> dict[str, Account | Presence]:
+def last_words(home: Path) -> Words:
     """Return each member's newest word, of all trainings."""
-    newest: dict[str, Account | Presence] = {}
+    found: Words = {}
     for folder in sorted((home / TRAININGS).glob("*/")):
-        stored = Checkpoint.load(Folder(folder))
-        for name, word in stored.latest.items() if stored else ():
-            if name not in newest or word.lines > newest[name].lines:
-                newest[name] = word
-    return newest
+        try:
+            stored = Checkpoint.load(Folder(folder))
+        except ConfigError:
+            continue  # told when that agent's turn comes
+        found = newest(found, stored.latest if stored else {})
+    return found
+
+
+def newest(one: Words, other: Words) -> Words:
+    """Return of each member the word for the longer ledger."""
+    found = dict(one)
+    for name, word in other.items():
+        if name not in found or word.lines > found[name].lines:
+            found[name] = word
+    return found
 
 
 def _is_over(training: Training) -> bool:

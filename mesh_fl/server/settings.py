@@ -9,6 +9,7 @@ from mesh_fl.config import ConfigPath, Settings, load_toml
 
 FILE = "server.toml"
 T = TypeVar("T", bound=Settings)
+AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -123,7 +124,7 @@ class ServerSettings(Settings):
     plan: PlanSettings = PlanSettings()
     wait: WaitSettings = WaitSettings()
     expect: ExpectSettings = ExpectSettings()
-    agents: dict[str, AgentSettings] = Field(min_length=1)
+    agents: dict[AgentName, AgentSettings] = Field(min_length=1)
 
     def plan_of(self, agent: str) -> PlanSettings:
         """Return the terms of an agent: its own, and [plan] where it names none."""

@@ -73,7 +73,8 @@ def next_steps(
     floor = Floor(
         survivors=min(one.survivors for one in terms), colluders=max(one.colluders for one in terms)
     )
-    return (*steer(candidates, floor), *refused)
+    steps = sorted(steer(candidates, floor), key=lambda step: step.agent != FEDERATION)
+    return (*steps, *refused)
 
 
 def steered(settings: ServerSettings, steps: tuple[Step, ...]) -> ServerSettings:
@@ -109,7 +110,7 @@ def _candidate(settings: ServerSettings, name: str, roster: Roster, spent: float
             if (found := _outlook(settings, name, roster, rounds))
         )
     )
-    left = budget_of(settings.plan.epsilon, plan.delta) - spent
+    left = budget_of(settings.plan_of(name).epsilon, plan.delta) - spent
     return replace(bare, outlooks=outlooks, cost=plan.total_cost, left=left)
 
 

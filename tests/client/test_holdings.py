@@ -92,8 +92,30 @@ class TestSeveralTables:
         assert found.parts == {"tickets": ("t1", "t2", "t3", "t4")}
 
     def test_two_records_of_one_client_are_refused(self, settings) -> None:
-        with pytest.raises(DataError, match="one record of one row of table clients"):
+        with pytest.raises(DataError, match="two records of one row of table clients"):
             dataset(settings({"twice": BOTH}), "twice", Twice)
+
+    def test_two_rows_of_one_id_are_refused_since_they_may_be_two_clients(
+        self, settings, tmp_path
+    ) -> None:
+        (tmp_path / "tickets.csv").write_text(TICKETS + "t1,c3\n")
+        with pytest.raises(DataError, match=r"line 6.*found it again; line 2 is kept; records are"):
+            dataset(settings({"counting": BOTH}))
+
+    def test_the_table_that_keeps_the_budget_must_be_there(self, settings) -> None:
+        with pytest.raises(ConfigError, match="expected clients among its tables, found tickets"):
+            dataset(settings({"counting": {"tables": ["tickets"]}}))
+
+    def test_records_that_stand_in_no_clients_table_are_left_out(self, settings, tmp_path) -> None:
+        class Inventing(Counting):
+            def gather(self, tables):
+                found = super().gather(tables)
+                more = np.append(found.table["tickets"], 9.0)
+                return Gathered((*found.ids, "c9"), {"tickets": more})
+
+        found = find_records(Inventing(), "counting", settings({"counting": BOTH}))
+        assert found.ids == ("c1", "c2", "c3")
+        assert found.table["tickets"].tolist() == [2, 1, 0]
 
     def test_a_table_that_the_agent_knows_nothing_of_is_refused(self, settings, tmp_path) -> None:
         (tmp_path / "pay.csv").write_text("id\n1\n")

@@ -54,6 +54,27 @@ class TestOpening:
         assert found["ash"].lines == word.lines + 1
         assert set(found) == set(FOUNDERS.roster.cards)
 
+    def test_a_training_that_goes_on_knows_the_newest_words_of_the_others(
+        self, home, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(programme, "build", lambda *_: AGENT)
+        last = Checkpoint.load(training_folder(home, NAME))
+        word = last.latest["ash"]
+        last.latest = {"ash": word.model_copy(update={"lines": word.lines + 7})}
+        last.save(training_folder(home, "other"))
+        assert opened(home, new=False).latest["ash"].lines == word.lines + 7
+
+    def test_a_damaged_training_does_not_hinder_another(self, home) -> None:
+        training_folder(home, "other")["training"] = b"rubbish"
+        assert set(opened(home, new=True).latest) == set(FOUNDERS.roster.cards)
+
+    def test_strange_names_stay_in_the_folder(self, tmp_path) -> None:
+        training_folder(tmp_path, "../x/y:z")
+        assert [one.name for one in tmp_path.iterdir()] == ["trainings"]
+        for name in ("../x", ".", "", "a/b", "-a"):
+            with pytest.raises(ValueError, match="pattern"):
+                ServerSettings(name="coop", agents={name: {}})
+
     def test_the_last_training_is_kept_beside_the_new_one(self, home) -> None:
         stored = training_folder(home, NAME)
         before = stored["training"]
@@ -67,7 +88,7 @@ class Turn:
 
     def __init__(self, name, comes, log):
         self.plan = SimpleNamespace(agent=name)
-        self.checkpoint = SimpleNamespace(status="running")
+        self.checkpoint = SimpleNamespace(status="running", latest={})
         self.name, self.comes, self.log = name, comes, log
 
     def run(self):
@@ -114,7 +135,7 @@ class TestOrder:
     def test_an_agent_that_cannot_be_planned_is_told_and_left_out(self, run) -> None:
         log, over, said = run(["a", "b"], {"a": 0, "b": 1})
         assert log == ["b", "close b"]
-        assert not over
+        assert over
         assert "a is not trained: too few members" in said
 
     def test_alone_it_is_an_error(self, run) -> None:

@@ -1,5 +1,6 @@
 """What client health answers: a risk, how sure it is, what drives it and what to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -140,10 +141,11 @@ def compose(model: Model, table: Table, x: NDArray[np.float64]) -> list[ClientHe
     parts = model.head.contributions(model.state, x)
     spreads = log_odds_spread(model.state, x)
     rules = expit(x @ model.inputs.scorecard) if model.inputs.has_scorecard else None
+    told = [_told(table[one.name].tolist()) for one in model.inputs.alone]
     return [
         _answer(
             model,
-            _told(model.inputs, table, place),
+            [*(column[place] for column in told), *(None for _ in model.inputs.interactions)],
             parts[place, :-1].tolist(),
             float(log_odds[place]),
             None if spreads is None else float(spreads[place]),
@@ -196,13 +198,9 @@ def _answer(
     )
 
 
-def _told(inputs: Inputs, table: Table, place: int) -> list[float | str | None]:
-    """Return what was told of each input; of an interaction, nothing by itself."""
-    told: list[float | str | None] = []
-    for one in inputs.alone:
-        value = table[one.name].tolist()[place]
-        told.append(None if value == "" or value != value else value)
-    return [*told, *(None for _ in inputs.interactions)]
+def _told(values: Sequence[float | str]) -> list[float | str | None]:
+    """Return what was told of an input, None where nothing was."""
+    return [None if value == "" or value != value else value for value in values]
 
 
 def _bounds(log_odds: float, spread: float | None) -> tuple[float | None, float | None]:

@@ -12,7 +12,8 @@ from mesh_fl.agents.revenue.months import DAY_S, day_name, month_name
 from mesh_fl.agents.revenue.opportunities import MOST_TOLD, Neighbours, opportunities
 from mesh_fl.agents.revenue.outlook import Outlook, outlook, repeated
 from mesh_fl.agents.revenue.request import Request, requests_of
-from mesh_fl.agents.revenue.sources import Found, find_history
+from mesh_fl.agents.revenue.sources import Found, client_ids, find_history
+from mesh_fl.agents.revenue.usual_currency import usual_currency
 from mesh_fl.schema import Table
 from mesh_fl.site import Ask, Site
 
@@ -24,6 +25,7 @@ REMEMBERED_S = 60
 
 NO_TABLE = "client.toml names no table of clients, agreements or invoices"
 NOT_OF_TABLES = "the history was given without client_id, so the tables may not be about it"
+NOT_A_CLIENT = "client_id is in none of the tables"
 NOTHING_FOUND = "nothing in the tables suggests one"
 
 
@@ -104,13 +106,22 @@ class Desk:
             return (), faults or NO_TABLE
         if request.history is not None and not request.client_id:
             return (), NOT_OF_TABLES
-        key = ("opportunities", request.as_of, found.currency)
-        every = books.kept(
-            key, lambda: opportunities(accounts_of(books, request.as_of, found.currency))
-        )
+        if request.client_id and request.client_id not in client_ids(books):
+            return (), NOT_A_CLIENT
+        currency = _currency(request, found, books)
+        key = ("opportunities", request.as_of, currency)
+        every = books.kept(key, lambda: opportunities(accounts_of(books, request.as_of, currency)))
         if request.client_id:
             every = tuple(one for one in every if one.client_id == request.client_id)
         return every, "" if every else NOTHING_FOUND
+
+
+def _currency(request: Request, found: Found, books: Books) -> str:
+    """Return the currency of the history, or else the usual one."""
+    if found.currency:
+        return found.currency
+    client, day = request.client_id, request.as_of
+    return books.kept(("currency", client, day), lambda: usual_currency(books, client, day))
 
 
 def _outlook(state: State, request: Request, found: Found, books: Books) -> Outlook:

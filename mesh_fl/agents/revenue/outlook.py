@@ -76,7 +76,7 @@ def outlook(state: State, request: Request, history: History, keep: Keep) -> Out
         ("previous_revenue", "" if previous is not None else why_no_growth),
         ("growth_rate", why_no_growth),
         ("growth_from", "" if growth_from else why_no_growth),
-        ("interval_coverage", "" if is_blend else found.note),
+        ("interval_coverage", found.note),
         ("backtest", "" if tried else _too_short(len(history.amounts))),
     ]
     return Outlook(
@@ -84,7 +84,7 @@ def outlook(state: State, request: Request, history: History, keep: Keep) -> Out
         previous=None if previous is None else round(previous, 2),
         growth_from=growth_from,
         growth=growth,
-        coverage=LEVEL if is_blend else None,
+        coverage=LEVEL if is_blend and not found.note else None,
         backtest=_report(tried) if tried else None,
         method=found.method,
         model=_model(state, found),
@@ -118,10 +118,14 @@ def _previous(
     return latest, None if latest is None else "history"
 
 
+LEAST_AMOUNT = 0.01
+"""Of a currency: growth against less would be a ratio to nothing."""
+
+
 def _growth(projected: float, previous: float | None, days: int) -> tuple[float | None, str]:
     if previous is None:
         return None, f"the history does not go back {days} days, as long as the period"
-    if previous <= 0:
+    if previous < LEAST_AMOUNT:
         return None, f"the stretch before brought {previous:,.2f}: growth is against more than 0"
     return projected / previous - 1, ""
 

@@ -1,5 +1,6 @@
 """Agreements that end soon, with none to follow."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -11,7 +12,10 @@ from mesh_fl.agents.revenue.wording import called, counted, currency_of
 WITHIN_DAYS = 90
 
 GAP_DAYS = 31
-"""An agreement that begins so soon after another takes its place."""
+"""An agreement that begins so shortly before or after another's end takes its place."""
+
+Begun = dict[float, float]
+"""The last end of the agreements that begin on a day."""
 
 
 def renewals(accounts: Accounts) -> Iterator[Opportunity]:
@@ -20,12 +24,28 @@ def renewals(accounts: Accounts) -> Iterator[Opportunity]:
     for one in accounts.agreements:
         of_kind[one.client_id, one.kind].append(one)
     for agreements in of_kind.values():
-        # Only the one that ends last can lack a successor.
-        last = max(agreements, key=lambda one: (one.end, one.start))
-        begins = [one.start for one in agreements if one is not last]
-        follows = any(last.end <= start <= last.end + GAP_DAYS for start in begins)
-        if accounts.day <= last.end <= accounts.day + WITHIN_DAYS and not follows:
-            yield _renewal(accounts, last)
+        begun = _begun(agreements)
+        for one in agreements:
+            ends_soon = accounts.day <= one.end <= accounts.day + WITHIN_DAYS
+            if ends_soon and not _is_followed(one, begun):
+                yield _renewal(accounts, one)
+
+
+def _begun(agreements: list[Agreement]) -> Begun:
+    ends: Begun = {}
+    for one in agreements:
+        ends[one.start] = max(one.end, ends.get(one.start, -math.inf))
+    return ends
+
+
+def _is_followed(ending: Agreement, begun: Begun) -> bool:
+    """Tell whether another takes over; one that runs beside it for longer does not.
+
+    Of one that does not tell when it began nobody knows which it is: it is let pass.
+    """
+    end = int(ending.end)
+    days = (-math.inf, *range(end - GAP_DAYS, end + GAP_DAYS + 1))
+    return any(begun.get(day, -math.inf) > ending.end for day in days)
 
 
 def _renewal(accounts: Accounts, ending: Agreement) -> Opportunity:

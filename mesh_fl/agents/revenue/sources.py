@@ -79,17 +79,21 @@ def _told(request: Request, now: int) -> Found:
 
 
 def _check_known(client_id: str, books: Books) -> None:
-    known = books.kept("clients", lambda: _client_ids(books))
-    if client_id not in known:
+    if client_id not in client_ids(books):
         raise DataError(
             f"client_id: expected a client of your tables, found {client_id[:80]!r}, who is in "
             "none of them"
         )
 
 
-def _client_ids(books: Books) -> frozenset[object]:
-    columns = (table["client_id"] for table in books.tables.values())
-    return frozenset(one for column in columns for one in named(column, plain_id).tolist() if one)
+def client_ids(books: Books) -> frozenset[object]:
+    """Return the ids of all clients that a table names."""
+    return books.kept("clients", lambda: frozenset(_named_clients(books)))
+
+
+def _named_clients(books: Books) -> Iterator[object]:
+    for table in books.tables.values():
+        yield from (one for one in named(table["client_id"], plain_id).tolist() if one)
 
 
 def _from_tables(request: Request, books: Books, now: int) -> Found:

@@ -26,6 +26,9 @@ LEAST_HOURS = 10.0
 LEAST_GROWTH = 0.25
 """Of the hours, beyond the growth of what was invoiced."""
 
+MOST_OF_ONE = 0.6
+"""Share of a half year that one invoice may be: a bill for a whole year is no pace of pay."""
+
 
 def unbilled_seats(accounts: Accounts) -> Iterator[Opportunity]:
     """Yield the clients with more people than any of their agreements covers."""
@@ -74,7 +77,7 @@ def unbilled_work(accounts: Accounts) -> Iterator[Opportunity]:
     paid = _halves(until, invoices.client, invoices.issued, invoices.amount)
     for client_id, worked in hours.items():
         billed = paid.get(client_id, Halves())
-        if worked.before < LEAST_HOURS or billed.before <= 0 or billed.now <= 0:
+        if worked.before < LEAST_HOURS or not billed.is_steady:
             continue
         outgrown = worked.growth - max(billed.growth, 0.0)
         if outgrown >= LEAST_GROWTH and accounts.stays(client_id):
@@ -83,10 +86,27 @@ def unbilled_work(accounts: Accounts) -> Iterator[Opportunity]:
 
 @dataclass
 class Halves:
-    """What the half year before last brought, and the last one."""
+    """What the half year before last brought, and the last one; the largest entry of each."""
 
     before: float = 0.0
     now: float = 0.0
+    largest_before: float = 0.0
+    largest_now: float = 0.0
+
+    def add(self, amount: float, *, is_last: bool) -> None:
+        """Count an entry."""
+        if is_last:
+            self.now += amount
+            self.largest_now = max(self.largest_now, amount)
+        else:
+            self.before += amount
+            self.largest_before = max(self.largest_before, amount)
+
+    @property
+    def is_steady(self) -> bool:
+        """Tell whether both brought something, and neither most of it by one entry."""
+        pairs = ((self.before, self.largest_before), (self.now, self.largest_now))
+        return all(total > 0 and largest <= MOST_OF_ONE * total for total, largest in pairs)
 
     @property
     def growth(self) -> float:
@@ -124,9 +144,5 @@ def _halves(
     found: dict[str, Halves] = defaultdict(Halves)
     rows = (client[recent].tolist(), is_last.tolist(), amount[recent].tolist())
     for client_id, last, one in zip(*rows, strict=True):
-        half = found[str(client_id)]
-        if last:
-            half.now += one
-        else:
-            half.before += one
+        found[str(client_id)].add(one, is_last=last)
     return found

@@ -51,6 +51,24 @@ def test_renewals_end_soon_and_nothing_follows() -> None:
     assert {one.client_id for one in chances("renewal", agreements=deals)} == {"a", "e"}
 
 
+@pytest.mark.parametrize(
+    ("other", "renewed"),
+    [
+        ({"start_at": "2026-11-20", "end_at": "2027-12-01"}, True),
+        ({"start_at": "2026-12-30", "end_at": None}, True),
+        ({"start_at": None, "end_at": "2030-12-01"}, True),
+        # A gap, one that runs beside it anyway, and one that is over sooner.
+        ({"start_at": "2027-07-01", "end_at": "2028-07-01"}, False),
+        ({"start_at": "2024-01-01", "end_at": "2030-12-01"}, False),
+        ({"start_at": "2026-11-05", "end_at": "2026-11-30", "type": "Backup"}, False),
+    ],
+)
+def test_only_what_takes_its_place_renews_an_agreement(other, renewed) -> None:
+    deals = [deal("a", end_at="2026-12-01", amount=70), deal("a", **other)]
+    found = [one.amount for one in chances("renewal", agreements=deals)]
+    assert (840 in found) is not renewed
+
+
 def test_renewals_cite_the_risk_that_health_tells_of_this_client() -> None:
     def ask(agent: str, told: Mapping[str, object]) -> Mapping[str, object]:
         if agent != "health":
@@ -155,6 +173,13 @@ def test_hours_that_grow_without_pay() -> None:
     assert chances("unbilled work", tickets=work(100, 160), invoices=grown) == []
 
 
+def test_a_bill_for_a_whole_year_is_no_pace_of_pay() -> None:
+    bills = monthly_invoices("a", [0] * 6 + [12_000, 0, 0, 0, 0, 0] + [0, 0, 0, 0, 0, 500])
+    assert chances("unbilled work", tickets=work(100, 130), invoices=bills) == []
+    quarters = monthly_invoices("a", [0, 0, 900] * 6)
+    assert len(chances("unbilled work", tickets=work(100, 130), invoices=quarters)) == 1
+
+
 def test_what_is_overdue_is_collected_of_lost_clients_too() -> None:
     bill = {"client_id": "a", "issued_at": "2026-09-01", "due_at": "2026-10-02", "currency": "EUR"}
     bills = [
@@ -200,6 +225,25 @@ def test_amounts_of_other_currencies_stay_out() -> None:
     bills = monthly_invoices("a", [100] * 12)
     found = asked({}, agreements=deals, invoices=bills).opportunities
     assert [one.client_id for one in found if one.kind == "renewal"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "request_", [{}, {"client_id": "a"}, {"client_id": "a", "history": [1, 2]}], ids=str
+)
+def test_without_a_history_in_a_currency_the_usual_one_counts(request_) -> None:
+    """Agreements that do not tell when they began give no history, but do end."""
+    deals = [deal("a", end_at="2026-12-01", currency="EUR", start_at=None)]
+    found = asked(request_, agreements=deals).opportunities
+    assert [(one.kind, one.currency, one.amount) for one in found] == [("renewal", "EUR", 1200)]
+    later = [{"client_id": "a", "issued_at": "2026-12-05", "total": 1, "currency": "USD"}]
+    assert asked(request_, agreements=deals, invoices=later).opportunities == found
+    francs = asked({**request_, "currency": "CHF"}, agreements=deals)
+    assert francs.opportunities == ()
+
+
+def test_nobody_is_looked_for_in_vain() -> None:
+    answer = asked({"history": [1, 2], "client_id": "zzz"}, agreements=[deal("a")])
+    assert answer.unavailable["opportunities"] == "client_id is in none of the tables"
 
 
 def test_a_history_of_its_own_brings_none() -> None:
