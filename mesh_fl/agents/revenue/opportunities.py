@@ -78,7 +78,7 @@ class Neighbours:
                 continue
             percentile = one.get("percentile")
             if isinstance(percentile, float):
-                told = "percentile of that rate in the network, by agent market"
+                told = "its percentile in the network, by agent market: agreements of all types"
                 yield Evidence(because=told, value=percentile)
 
     def _told(self, agent: str, fields: Mapping[str, object]) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from typing import cast
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask
 from mesh_fl.opening import open_pending
-from mesh_fl.privacy.ledger import Charge, Ledger, RecordSet
+from mesh_fl.privacy.ledger import NO_RECORDS, Charge, Ledger, RecordSet
 from mesh_fl.privacy.pipeline import Opened, hand_over, next_digest
 from mesh_fl.seat import Seat
 from mesh_fl.simulate.audit.swap import Function
@@ -15,10 +15,12 @@ from mesh_fl.statements import Account, Presence
 def charged_once_a_step(original: Function) -> Function:
     """Take a second attempt at a step for paid."""
 
-    def charged(self: Ledger, charge: Charge, records: RecordSet) -> bool:
+    def charged(
+        self: Ledger, charge: Charge, records: RecordSet, parts: RecordSet = NO_RECORDS
+    ) -> bool:
         if any(one.step == charge.step for one in self.charges):
             return True
-        return cast("bool", original(self, charge, records))
+        return cast("bool", original(self, charge, records, parts))
 
     return charged
 
