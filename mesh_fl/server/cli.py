@@ -9,7 +9,7 @@ import typer
 
 from mesh_fl.card import Card
 from mesh_fl.entry import Entry
-from mesh_fl.errors import ConfigError, MeshError, NetworkError
+from mesh_fl.errors import ConfigError, MeshError, NetworkError, PlanError
 from mesh_fl.privacy.plan import Plan
 from mesh_fl.roster import Roster
 from mesh_fl.server.certificates import (
@@ -213,19 +213,20 @@ def plan(
     names = tuple(settings.agents) if agent is None else (agent,)
     if not set(names) <= settings.agents.keys() or (as_json and len(names) > 1):
         raise ConfigError(f"expected --agent to name one of {', '.join(settings.agents)}")
+    faults = []
     for name in names:
         try:
             _, made = plan_for(settings, name, roster)
         except MeshError as error:
-            if len(names) == 1:
-                raise
-            typer.echo(f"{name} cannot be planned: {error}")
+            faults.append(str(error) if len(names) == 1 else f"{name}: {error}")
             continue
         expected = forecast(settings, made, larger=True)
         if as_json:
             _print_offer(settings, made, expected)
         else:
             _show_plan(settings, made, expected)
+    if faults:
+        raise PlanError("\n".join(faults))
 
 
 def _print_offer(settings: ServerSettings, plan: Plan, expected: "Forecast | None") -> None:
