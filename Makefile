@@ -48,7 +48,7 @@ format: .venv/.ready-for-tests
 .venv/.ready-for-tests: .venv/.ready
 	@echo "setting up .venv for tests (about a minute, once)"
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[demo,torch,text,query,checkpoints,plot,benchmark,test]'
+	@$(PIP) --editable '.[demo,torch,text,query,checkpoints,plot,benchmark,schedule,anomaly,prophet,test]'
 	@touch $@
 
 clean:

@@ -8,6 +8,7 @@ so the sensitivity bound is a fact about the pipeline and not about the agent.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -105,6 +106,14 @@ class Agent(ABC):
             If they hold no record.
         """
         raise AgentError(f'{type(self).__name__} reads one table: name it by table = "..."')
+
+    def at_home(self, today: date) -> "Agent":
+        """Return the agent as it fits the public model to a member's own records, for itself alone.
+
+        A training needs a moment that all members share, in its configuration; at home today is as
+        good as any.
+        """
+        return self
 
     def prepare(self, table: Table) -> Data:
         """Turn a table into arrays, record by record: nothing may be fitted on private data."""

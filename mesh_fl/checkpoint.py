@@ -35,6 +35,8 @@ class RoundRecord(BaseModel):
         Bytes of messages from and to all members, over all its attempts.
     scores : dict of str to float
         What a measure found, once its sum was opened.
+    noise : dict of str to float
+        About one standard deviation that noise moved each of them by; see `score_noise.spreads`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +49,7 @@ class RoundRecord(BaseModel):
     bytes_up: int
     bytes_down: int
     scores: dict[str, float] = {}
+    noise: dict[str, float] = {}
 
 
 class Checkpoint(BaseModel):

@@ -365,7 +365,7 @@ class Member:
 
     def _refuse_unaffordable(self, enrol: Enrol, seat: Seat) -> None:
         records = seat.records
-        paid = sum(c.cost for c in self.ledger.charges if c.training == enrol.training)
+        paid = self.ledger.paid_for(enrol.training)
         price = enrol.plan.total_cost * _cost_factor(enrol.plan)
         still = max(0.0, price - paid)
         if not self.ledger.affords(records, still):

@@ -1,7 +1,6 @@
 """From an encrypted sum to the next model: opened by the members, put together by the server."""
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from mesh_fl.privacy.pipeline import (
 )
 from mesh_fl.privacy.plan import Kind, Plan
 from mesh_fl.privacy.recovery import correction
+from mesh_fl.quality import told
 from mesh_fl.roster import Roster
 from mesh_fl.seat import Seat
 from mesh_fl.state import load_state
@@ -177,8 +177,7 @@ def keep_scores(seat: Seat, kind: Kind, step: int, total: NDArray[np.int64]) -> 
     except Exception as error:  # a stranger's agent can raise anything
         _log.warning("%s cannot tell a measure: %s", seat.plan.agent, error)
         return
-    known = {name: float(value) for name, value in found.items() if math.isfinite(value)}
-    seat.keep_scores(step, known)
+    seat.keep_scores(step, told(found))
 
 
 def step_model(

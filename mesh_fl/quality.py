@@ -1,6 +1,7 @@
 """Figures of quality by their names: which of several leads, and whether more of it is better."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 RISING = ("auc", "accuracy", "r2", "spearman", "hit_at_1")
@@ -33,3 +34,8 @@ def headline(names: Collection[str]) -> Metric | None:
         if name in names:
             return Metric(name, name in RISING)
     return None
+
+
+def told(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures that are known: noise or too few records leave some of them NaN."""
+    return {name: float(value) for name, value in scores.items() if math.isfinite(value)}

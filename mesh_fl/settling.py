@@ -1,6 +1,7 @@
 """From the members' replies to the next model at the server, and whom to blame if they differ."""
 
 from collections.abc import Mapping
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from mesh_fl.messages import Ask, Reply
 from mesh_fl.opening import Opening, liars, settle, step_model
 from mesh_fl.privacy.pipeline import next_digest, rescale
 from mesh_fl.privacy.plan import LARGE
+from mesh_fl.score_noise import in_words, spreads
 from mesh_fl.state import dump_state, load_state
 from mesh_fl.verification import check_pending
 
@@ -130,10 +132,11 @@ class Settling:
 
     def _score(self, total: NDArray[np.int64]) -> None:
         release = self._at.plan.release("measure")
-        found = self._agent.score(unpack(self._agent.measure_layout(), rescale(total, release)))
-        self._at.history[self._at.applied - 1].scores = dict(found)
-        told = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
-        self._logbook.tell("measured", f"{told} (with noise)")
+        record, rows = self._at.history[self._at.applied - 1], rescale(total, release)
+        record.scores = dict(self._agent.score(unpack(self._agent.measure_layout(), rows)))
+        sd = release.share * sqrt(record.members) / release.scale
+        record.noise = spreads(self._agent, rows, sd)
+        self._logbook.tell("measured", in_words(record.scores, record.noise))
 
 
 def _complete(ask: Ask, opening: Opening) -> bool:

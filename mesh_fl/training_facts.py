@@ -16,6 +16,11 @@ class TrainingFacts:
         Training rounds that the model here has seen, and that were planned.
     members : int
         Members that the training was planned for.
+    survivors, colluders : int
+        Members that a sum is made of at least, and that may act together with the operator: the
+        stricter of its plan and of this member's policy.
+    spares : int
+        Spare releases that were planned.
     epsilon_plan : float
         What the whole training promises.
     epsilon_spent, epsilon_left : float
@@ -44,6 +49,9 @@ class TrainingFacts:
     epsilon_left: float
     delta: float
     version: str
+    survivors: int = 2
+    colluders: int = 0
+    spares: int = 2
     scores: tuple[tuple[int, str, float], ...] = ()
     own_before: Mapping[str, float] = field(default_factory=dict)
     own_after: Mapping[str, float] = field(default_factory=dict)

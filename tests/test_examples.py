@@ -156,3 +156,21 @@ def test_client_health_tables_rank_three_clients(capsys: pytest.CaptureFixture[s
     assert told.count("revenue at risk: ") == 3
     guide = (EXAMPLES.parent / "docs/guides/health_tables.md").read_text("utf-8")
     assert told[: told.index("Hooli")] in guide
+
+
+def test_anomaly_events_finds_what_is_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("anomaly_events").main()
+    told = out(capsys)
+    assert re.search(r"^high: intrusion at", told, re.MULTILINE)
+    assert "root cause: kind" in told
+
+
+def test_resource_plan_is_done_sooner_than_first_come_first_served(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    importlib.import_module("resource_plan").main()
+    told = re.search(
+        r"counting more: ([\d.]+) h; first come, first served: ([\d.]+) h", out(capsys)
+    )
+    assert told is not None
+    assert float(told[1]) < float(told[2])

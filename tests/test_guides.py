@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh_fl.agents.anomaly.agent import AnomalyAnswer, AnomalyDetection
 from mesh_fl.agents.collaboration.agent import CollaborationAnswer, CollaborationMatching
 from mesh_fl.agents.compliance.agent import SecurityCompliance
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
@@ -16,6 +17,8 @@ from mesh_fl.agents.compliance.request import CONTROLS, MOST_CONTROLS
 from mesh_fl.agents.compliance.topics import topic_names
 from mesh_fl.agents.market.agent import MarketAnswer, MarketIntelligence
 from mesh_fl.agents.query.agent import PlainQuestions, QueryAnswer
+from mesh_fl.agents.resource.agent import ResourceAllocation
+from mesh_fl.agents.resource.answer import ResourceAnswer
 from mesh_fl.agents.revenue.agent import RevenueForecasting
 from mesh_fl.agents.revenue.answer import RevenueAnswer
 from mesh_fl.agents.threat.agent import ThreatAnswer, ThreatIntelligence
@@ -54,6 +57,8 @@ def settings(name: str, agent: str) -> dict[str, dict[str, dict[str, object]]]:
         ("collaboration", CollaborationMatching(), CollaborationAnswer),
         ("query", PlainQuestions(), QueryAnswer),
         ("revenue", RevenueForecasting(), RevenueAnswer),
+        ("anomaly", AnomalyDetection(), AnomalyAnswer),
+        ("resource", ResourceAllocation(), ResourceAnswer),
     ],
 )
 def test_every_field_that_is_asked_for_or_answered_is_named(name, agent, answer) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from small_network import (
     NAMES,
+    Centre,
     Network,
     Wire,
     absent_from,
@@ -45,6 +46,12 @@ class TestUndisturbed:
             clipped = rows * np.minimum(1, 2.0 / length)[:, None]
             centre = centre + np.tanh(clipped.sum(axis=0)[:3] / len(everything))
         np.testing.assert_allclose(training.state["centre"], centre, atol=0.01)
+
+    def test_what_the_noise_does_not_tell_is_said_in_words(self, monkeypatch) -> None:
+        monkeypatch.setattr(Centre, "score", lambda self, total: {"near": float("nan")})
+        network = Network(plan_of(rounds=1, measures=1))
+        network.run()
+        assert network.told("measured") == ["near not told by the noise"]
 
     def test_a_measure_is_told_and_leaves_the_model_alone(self) -> None:
         network = Network(plan_of(rounds=1, measures=1))

@@ -46,4 +46,5 @@ class Caps:
                 general.append(int(number))
         if len(general) > 1:
             raise ConfigError("--cap: expected one number for all agents, found several")
-        return cls(max([*general, *([] if general else by_agent.values())], default=0), by_agent)
+        bounds = general or by_agent.values()
+        return cls(max(bounds, default=0), by_agent)

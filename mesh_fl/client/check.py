@@ -1,15 +1,18 @@
 """`mesh-client data check`: read the tables as a training would, before one does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from mesh_fl.agent import Agent
 from mesh_fl.client.data import Records, TableSource, read_records
 from mesh_fl.client.holdings import find_records, teaching_records
 from mesh_fl.client.home import Home
-from mesh_fl.client.report import DataReport, data_report
+from mesh_fl.client.report import DataReport, FieldReport, data_report
 from mesh_fl.errors import ConfigError, DataError
+from mesh_fl.msp_tables import TABLES
 from mesh_fl.offer import Offer
 from mesh_fl.registry import build
+from mesh_fl.schema import Field
 from mesh_fl.terminal import show_json, show_table
 
 PROBLEMS_SHOWN = 20
@@ -31,25 +34,52 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
     found: dict[str, object] = {}
     for name, source in settings.tables.items():
         agent = _agent(home, offer, name)
-        schema = () if agent is None else agent.schema
+        schema = _usual_fields(name) if agent is None else agent.schema
         records = read_records(source, schema)
         report = data_report(records, schema)
         teaching = None if agent is None else teaching_records(agent, agent.prepare(records.table))
         found[name] = {
             **report.model_dump(mode="json"),
             "teaching": teaching,
+            "dealt": _dealt(home, name, records.ids),
             "problem_lines": [str(problem) for problem in records.problems],
         }
         if not as_json:
             _show(name, source, report, records)
+            _show_cap(home, name, report)
             _show_teaching(offer, teaching, report.kept)
+            _show_dealt(name, _dealt(home, name, records.ids))
         _refuse_above_cap(home, name, len(records.ids))
     if offer is not None and settings.agents[offer.agent].tables:
         found[offer.agent] = _check_gathered(home, offer, as_json)
     if as_json:
         show_json(found)
     elif offer is None:
-        print("only the ids were read: --offer plan.json checks the columns too")  # noqa: T201
+        print("--offer plan.json checks what an agent would learn from, too")  # noqa: T201
+
+
+def _show_cap(home: Home, table: str, report: DataReport) -> None:
+    if any(choice.table == table for choice in home.settings.agents.values()):
+        print(f"{table}: {report.public_cap} is a public cap for it")  # noqa: T201
+
+
+def _usual_fields(table: str) -> tuple[Field, ...]:
+    """Return what agents answer from, where a table is one that they know by its name."""
+    known = TABLES.get(table)
+    return () if known is None else tuple(one for one in known.fields if one.name != known.key)
+
+
+def _dealt(home: Home, table: str, ids: Sequence[str]) -> dict[str, int]:
+    """Count the records that are dealt to each agent; nothing where none are."""
+    agents = home.settings.deal.get(table, ())
+    dealt = home.ledger(writable=False).dealt
+    return {name: int(dealt(table, ids, agents, name).sum()) for name in agents}
+
+
+def _show_dealt(table: str, dealt: Mapping[str, int]) -> None:
+    if dealt:
+        told = ", ".join(f"{count} to {name}" for name, count in dealt.items())
+        print(f"{table}: dealt for life, by [deal]: {told}")  # noqa: T201
 
 
 def _check_gathered(home: Home, offer: Offer, as_json: bool) -> dict[str, int]:
@@ -115,19 +145,26 @@ def _show(name: str, source: TableSource, report: DataReport, records: Records) 
             field.kind,
             ", ".join(field.columns),
             f"{100 * field.present:.1f} %",
-            _spread(field.low, field.high, field.counts),
+            _spread(field),
         ]
         for field in report.fields
     ]
     show_table(
-        f"{name} ({source.path.name}): {report.kept} of {report.rows_read} rows are good; "
-        f"public cap {report.public_cap}",
+        f"{name} ({source.path.name}): {report.kept} of {report.rows_read} rows are good",
         ["field", "kind", "from", "present", "values"],
         rows,
     )
 
 
-def _spread(low: float | None, high: float | None, counts: Mapping[str, int]) -> str:
-    if counts:
-        return ", ".join(f"{level}: {count}" for level, count in counts.items())
-    return "" if low is None else f"{low:g} to {high:g}"
+def _spread(field: FieldReport) -> str:
+    if field.counts:
+        return ", ".join(f"{level}: {count}" for level, count in field.counts.items())
+    if field.low is None or field.high is None:
+        return ""
+    if field.kind == "time":
+        return f"{_day(field.low)} to {_day(field.high)}"
+    return f"{field.low:g} to {field.high:g}"
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

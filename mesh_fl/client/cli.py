@@ -12,6 +12,7 @@ from mesh_fl.client.home import CARD, Home
 from mesh_fl.client.introductions_cli import introductions_app
 from mesh_fl.client.members import approve, propose_removal, show_roster, trust
 from mesh_fl.client.profile_cli import profile_app
+from mesh_fl.client.watch_cli import watch_command
 from mesh_fl.errors import ConfigError, NetworkError
 from mesh_fl.offer import Offer
 from mesh_fl.privacy.accounting import epsilon_of
@@ -28,6 +29,7 @@ members_app = typer.Typer(no_args_is_help=True, help="Who takes part: decided by
 app.add_typer(members_app, name="members")
 app.add_typer(profile_app, name="profile")
 app.add_typer(introductions_app, name="introductions")
+app.command("watch")(watch_command)
 
 HomeArgument = Annotated[Path, typer.Argument(help="The member's home folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -155,7 +157,7 @@ def data_check(
 
 @app.command()
 def start(home: HomeArgument, as_json: AsJson = False) -> None:
-    """Train with the network and serve answers, until stopped.
+    """Train with the network and serve answers, until stopped; without a roster, serve only.
 
     Example: mesh-client start ~/mesh
     """

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from mesh_fl.client.tables import Row
 from mesh_fl.config import ConfigPath, Settings
 from mesh_fl.errors import DataError
 from mesh_fl.schema import FALSE_WORDS, TRUE_WORDS, Field, Value
+
+MOST_KNOWN = 4096
+"""Words of a column that are read once, however often they stand there."""
+
+LONGEST_KNOWN = 64
+"""Characters of such a word."""
 
 ColumnName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -149,6 +156,9 @@ class FieldReader:
     places: tuple[int, ...]
     values: Mapping[str, str | int | float | bool]
     needed: bool
+    _known: dict[str, Value] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.sources) > 1 and self.field.kind != "number":
@@ -164,7 +174,7 @@ class FieldReader:
     def read(self, row: Row) -> Value | Problem:
         """Return the value, or what is wrong with it."""
         if len(self.places) == 1:
-            return self._cell(row, 0)
+            return self._remembered(row)
         values: list[float] = []
         for number in range(len(self.places)):
             value = self._cell(row, number)
@@ -172,6 +182,20 @@ class FieldReader:
                 return value
             values.append(value)
         return _mean(values)
+
+    def _remembered(self, row: Row) -> Value | Problem:
+        """Read the one cell; words that come again and again are read once."""
+        cell = row.cells[self.places[0]]
+        if not isinstance(cell, str):
+            return self._cell(row, 0)
+        known = self._known.get(cell)
+        if known is not None:
+            return known
+        value = self._cell(row, 0)
+        is_worth_it = len(self._known) < MOST_KNOWN and len(cell) <= LONGEST_KNOWN
+        if is_worth_it and not isinstance(value, Problem):
+            self._known[cell] = value
+        return value
 
     def _cell(self, row: Row, number: int) -> Value | Problem:
         cell = row.cells[self.places[number]]

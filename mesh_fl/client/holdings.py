@@ -118,11 +118,7 @@ def find_records(agent: Agent, name: str, settings: ClientSettings) -> Found:
     if choice.table is not None:
         records = read_records(settings.tables[choice.table], agent.schema)
         return Found(records.ids, records.table, choice.table, {})
-    if strangers := set(choice.tables) - set(agent.reads):
-        raise ConfigError(
-            f"agents.{name}: expected tables among {', '.join(agent.reads) or 'none'}, found "
-            f"{', '.join(sorted(strangers))}"
-        )
+    refuse_strangers(name, choice, agent.reads)
     first = agent.reads[0]
     if first not in choice.tables:
         raise ConfigError(
@@ -142,6 +138,21 @@ def find_records(agent: Agent, name: str, settings: ClientSettings) -> Found:
         raise DataError(f"agent {name} found no record whose id stands in table {first}")
     table = {field: column[kept] for field, column in gathered.table.items()}
     return Found(tuple(one for one in ids if one in known), table, first, parts)
+
+
+def refuse_strangers(name: str, choice: AgentChoice, reads: tuple[str, ...]) -> None:
+    """Refuse tables that an agent makes no records of.
+
+    Raises
+    ------
+    ConfigError
+        If there are any.
+    """
+    if strangers := set(choice.tables) - set(reads):
+        raise ConfigError(
+            f"agents.{name}: expected tables among {', '.join(reads) or 'none'}, found "
+            f"{', '.join(sorted(strangers))}: answers find every described table without it"
+        )
 
 
 def _ids_of(settings: ClientSettings, table: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from mesh_fl.roster import Roster
 from mesh_fl.store import FileJournal, Folder, make_home, write_durably
 
 IDENTITY, SIGNING, LEDGER_KEY = "identity.key", "signing.key", "ledger.key"
-CARD, ROSTER = "card.json", "roster.json"
+CARD, ROSTER, LEDGER = "card.json", "roster.json", "ledger.jsonl"
 
 EXPECTED = {
     "name": "small letters, digits and hyphens, at most 63, not 'operator'",
@@ -39,7 +39,8 @@ ca = "ca.crt"            # the network's certificate; the operator hands it out
 host = "127.0.0.1"
 port = 8700
 
-[privacy]                # what we insist on, whatever plan the operator proposes
+[privacy]                # what we insist on, whatever plan the operator proposes; after the first
+                         # start with a roster it can be made stricter, never laxer
 epsilon = 0.1            # lifetime budget of each record
 delta = 1e-5
 survivors = 4            # fewest members in a sum
@@ -158,6 +159,11 @@ class Home:
         """Whether we trust a roster yet."""
         return (self.path / ROSTER).exists()
 
+    @property
+    def has_ledger(self) -> bool:
+        """Whether we ever started with a roster."""
+        return (self.path / LEDGER).exists()
+
     def roster(self) -> Roster:
         """Return the roster that we trust, verified from the first entry to the last.
 
@@ -209,7 +215,7 @@ class Home:
     def ledger(self, *, writable: bool = True) -> Ledger:
         """Open the ledger; it is checked from the first line to the last."""
         key = _read(self._private(LEDGER_KEY))
-        journal = FileJournal(self.path / "ledger.jsonl")
+        journal = FileJournal(self.path / LEDGER)
         policy = self.settings.privacy.policy()
         blobs = Folder(self.path / "ledger")
         return Ledger(journal, blobs, key, policy, writable=writable)

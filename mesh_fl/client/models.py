@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -163,10 +164,10 @@ class Models:
             if name not in holdings or before is None or before.card.version != PUBLIC:
                 continue
             try:
-                data = holdings[name].dataset(before.agent).at_home
-                state = before.agent.adapt(before.state, data)
+                agent = before.agent.at_home(datetime.now(UTC).date())
+                state = agent.adapt(before.state, holdings[name].dataset(agent).at_home)
             except (MeshError, ValueError, ArithmeticError) as error:
-                _log.info("%s answers by public knowledge alone: %s", name, error)
+                _log.warning("%s answers by public knowledge alone: %s", name, error)
                 continue
             if state is not before.state:
                 self._serve(

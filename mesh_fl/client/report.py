@@ -26,7 +26,7 @@ class FieldReport(BaseModel):
     present : float
         Share of the records that have a value, 0 to 1.
     low, high : float, optional
-        Smallest and largest value of a number.
+        Smallest and largest value of a number; of a time, in seconds since 1970.
     counts : mapping
         Records at each level of a category, and at "no" and "yes" of a flag.
     """
@@ -104,7 +104,7 @@ def public_cap(rows: int) -> int:
 def _field_report(field: Field, records: Records) -> FieldReport:
     values = records.table[field.name]
     present = _present(values)
-    number = field.kind == "number" and present.size > 0
+    number = field.kind in ("number", "time") and present.size > 0
     return FieldReport(
         name=field.name,
         kind=field.kind,

@@ -1,29 +1,29 @@
 """One process that trains and serves: the Fleet connection, the member, and its local HTTP."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel
 
-from mesh_fl.agent import Agent
+from mesh_fl.client.answers import Answers
 from mesh_fl.client.app import make_app
+from mesh_fl.client.dealing import late_deals
+from mesh_fl.client.holdings import holdings
 from mesh_fl.client.home import Home
 from mesh_fl.client.member import open_member
-from mesh_fl.client.models import PUBLIC, ModelCard, Models
-from mesh_fl.client.own_tables import own_tables
+from mesh_fl.client.models import PUBLIC, ModelCard
 from mesh_fl.client.pace import paced
-from mesh_fl.client.serve import answer, make_api
-from mesh_fl.client.settings import ClientSettings
+from mesh_fl.client.serve import make_api
 from mesh_fl.client.supernode import serve_node
 from mesh_fl.client.trainings import Trainings
-from mesh_fl.errors import AgentError, ConfigError
 from mesh_fl.local_http import LocalServer
 from mesh_fl.member import Member
 from mesh_fl.messages import Ask, Refusal, ToMember, ToServer
-from mesh_fl.registry import agent_class
 from mesh_fl.round import respond
-from mesh_fl.site import Site
 from mesh_fl.store import locked
 from mesh_fl.terminal import Narrator
 
@@ -52,7 +52,7 @@ class Health(BaseModel):
 
 
 def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None:
-    """Train and serve until stopped.
+    """Train and serve until stopped; serve only, where there never was a roster to train by.
 
     Raises
     ------
@@ -60,78 +60,89 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
         If something is wrong that waiting does not mend.
     """
     with locked(home.path):
-        settings = home.settings
-        member = open_member(home)
-        if not settings.agents:
-            raise ConfigError("client.toml opts into no agent: add [agents.NAME] with its table")
-        agents = {name: agent_class(name) for name in settings.agents}
-        _refuse_idle(settings, agents)
-        tables, trainings = own_tables(settings), Trainings(member)
-
-        def site_of(name: str) -> Site:
-            return Site(settings.agents[name].files, tables, ask, trainings.facts)
-
-        models = Models(lambda card: _told_model(narrator, card), site_of)
-
-        def ask(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
-            if name not in agents:
-                raise AgentError(f"agent {name} is not opted into here: add it to client.toml")
-            return answer(models.newest(name), fields)
-
-        public = [name for name, cls in agents.items() if cls.answers_untrained]
-        for name in public:
-            narrator.say(f"reading what {name} answers from", kind="reading")
-            models.read_files(name)
-        models.resume(member)
-        for name in public:
-            models.take_public(name)
-        threading.Thread(
-            target=models.adapt_public, args=(public, member.holdings), daemon=True
-        ).start()
-        member.on_model = models.take
-        member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
-        connection = ["connecting"]
-
-        def on_state(sentence: str) -> None:
-            connection[0] = sentence
-            narrator.say(sentence, kind="connection")
-
-        def health() -> Health:
-            cards = {name: served.card for name, served in models.served().items()}
-            return Health(
-                member=settings.name,
-                server=settings.server,
-                connection=connection[0],
-                models=cards,
-                epsilon_spent=member.ledger.most_spent,
-            )
-
-        api = make_api(agents, models, health, settings.serve.host)
-        with LocalServer(api, settings.serve.host, settings.serve.port) as local:
-            narrator.say(f"answers at {local.address}/docs", kind="serving", address=local.address)
-            serve_node(
-                make_app(paced(_answering(member, narrator), settings.privacy.pace_s, stopped)),
-                settings.server,
-                ca=settings.ca,
-                key=home.identity,
-                stopped=stopped,
-                on_state=on_state,
-            )
+        if home.has_roster or home.has_ledger:
+            _train_and_serve(home, narrator, stopped)
+        else:
+            _serve_alone(home, narrator, stopped)
 
 
-def _refuse_idle(settings: ClientSettings, agents: Mapping[str, type[Agent]]) -> None:
-    for name, choice in settings.agents.items():
-        strangers = set(choice.tables) - set(agents[name].reads)
-        if strangers and agents[name].reads:
-            raise ConfigError(
-                f"agents.{name}: expected tables among {', '.join(agents[name].reads)}, found "
-                f"{', '.join(sorted(strangers))}: answers find every described table without it"
-            )
-        if not choice.learns_from and not agents[name].answers_untrained:
-            raise ConfigError(
-                f"agents.{name} names no table: it answers only after a training on one; "
-                f'add table = "..." below [agents.{name}]'
-            )
+def _train_and_serve(home: Home, narrator: Narrator, stopped: threading.Event) -> None:
+    settings = home.settings
+    member = open_member(home)
+    for fault in late_deals(settings, member.ledger):
+        narrator.say(f"WARNING: {fault}", kind="dealt")
+    answers = Answers(settings, partial(_told_model, narrator), Trainings(member).facts)
+    answers.open(narrator, member.holdings, member)
+    member.on_model = answers.models.take
+    member.on_error = lambda error: narrator.say(f"refused: {error}", kind="refused")
+    connection = Connection(narrator)
+    with _served(home, answers, connection, lambda: member.ledger.most_spent, narrator):
+        serve_node(
+            make_app(paced(_answering(member, narrator), settings.privacy.pace_s, stopped)),
+            settings.server,
+            ca=settings.ca,
+            key=home.identity,
+            stopped=stopped,
+            on_state=connection.say,
+        )
+
+
+def _serve_alone(home: Home, narrator: Narrator, stopped: threading.Event) -> None:
+    """Answer from public knowledge and the member's own tables; nothing is sent to anybody."""
+    ledger = home.ledger(writable=False)
+    answers = Answers(home.settings, partial(_told_model, narrator), tuple)
+    answers.open(narrator, holdings(home.settings, ledger.dealt), None)
+    connection = Connection(narrator)
+    with _served(home, answers, connection, lambda: ledger.most_spent, narrator):
+        connection.say(
+            "not connected, for there is no roster yet: answering alone; `mesh-client members "
+            f"trust {home.path} roster.json`, then start again to train with others"
+        )
+        stopped.wait()
+
+
+@dataclass
+class Connection:
+    """How the connection to the server stands, in a sentence.
+
+    Parameters
+    ----------
+    narrator : Narrator
+    """
+
+    narrator: Narrator
+    state: str = "connecting"
+
+    def say(self, sentence: str) -> None:
+        """Tell how it stands now."""
+        self.state = sentence
+        self.narrator.say(sentence, kind="connection")
+
+
+@contextmanager
+def _served(
+    home: Home,
+    answers: Answers,
+    connection: Connection,
+    spent: Callable[[], float],
+    narrator: Narrator,
+) -> Iterator[None]:
+    """Answer over HTTP meanwhile."""
+    settings = home.settings
+
+    def health() -> Health:
+        return Health(
+            member=settings.name,
+            server=settings.server,
+            connection=connection.state,
+            models={name: served.card for name, served in answers.models.served().items()},
+            epsilon_spent=spent(),
+        )
+
+    host, port = settings.serve.host, settings.serve.port
+    with LocalServer(make_api(answers.agents, answers.models, health, host), host, port) as local:
+        narrator.say(f"answers at {local.address}/docs", kind="serving", address=local.address)
+        yield
 
 
 def _answering(member: Member, narrator: Narrator) -> Callable[[ToMember], ToServer]:

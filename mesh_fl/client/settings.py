@@ -101,8 +101,8 @@ class ClientSettings(Settings):
                         f"agents.{name} reads table {table!r}, described are: {known}; "
                         f"add [tables.{table}]"
                     )
-        paths = [source.path.resolve() for source in self.tables.values()]
-        if len(set(paths)) < len(paths):
+        files = [_file(source.path) for source in self.tables.values()]
+        if len(set(files)) < len(files):
             raise ValueError("two tables read one file: its records would have two budgets")
         return self
 
@@ -119,6 +119,15 @@ class ClientSettings(Settings):
                     f"deal.{table}: {', '.join(sorted(strangers))}: opt in by [agents.NAME] first"
                 )
         return self
+
+
+def _file(path: Path) -> Path | tuple[int, int]:
+    """Return what two paths to one file have in common, also where it has two names."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path.resolve()
+    return found.st_dev, found.st_ino
 
 
 def load_settings(home: Path) -> ClientSettings:

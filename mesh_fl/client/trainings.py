@@ -1,6 +1,5 @@
 """What a member knows of the trainings that it took part in."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from mesh_fl.agent import Agent, Data, State
 from mesh_fl.errors import MeshError
 from mesh_fl.member import Member
 from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.quality import told
 from mesh_fl.seat import Seat
 from mesh_fl.training_facts import TrainingFacts
 
@@ -38,7 +38,7 @@ class Trainings:
 
     def _facts(self, seat: Seat) -> TrainingFacts:
         ledger, plan = self.member.ledger, seat.plan
-        paid = sum(one.cost for one in ledger.charges if one.training == seat.training)
+        paid = ledger.paid_for(seat.training)
         before, after = self._own(seat)
         scores = sorted(seat.scores.items())
         return TrainingFacts(
@@ -51,8 +51,11 @@ class Trainings:
             epsilon_spent=epsilon_of(paid**0.5, ledger.policy.delta) if paid else 0.0,
             epsilon_left=ledger.epsilon_left(seat.records),
             delta=plan.delta,
+            survivors=max(plan.survivors, ledger.policy.survivors),
+            colluders=max(plan.colluders, ledger.policy.colluders),
+            spares=plan.spares,
             version=f"{seat.training[:8]}-{seat.step}",
-            scores=tuple((step, *one) for step, told in scores for one in told.items()),
+            scores=tuple((step, *one) for step, found in scores for one in found.items()),
             own_before=before,
             own_after=after,
             finished=seat.step == len(plan.schedule),
@@ -71,7 +74,6 @@ class Trainings:
 def _quality(agent: Agent, state: State, data: Data) -> Scores:
     """Return what can be told of a model on one's own records; nothing where it cannot."""
     try:
-        found = agent.evaluate(state, data)
+        return told(agent.evaluate(state, data))
     except (MeshError, ValueError, ArithmeticError, KeyError):
         return {}
-    return {name: float(value) for name, value in found.items() if math.isfinite(value)}

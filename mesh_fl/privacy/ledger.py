@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -183,6 +183,15 @@ class Ledger:
         winners = np.argmax([chances(name) for name in names], axis=0)
         won: NDArray[np.bool_] = winners == names.index(agent)
         return won
+
+    def paid_for(self, training: str) -> float:
+        """Return the squared mu that a training has cost its records so far."""
+        return sum(charge.cost for charge in self._charges if charge.training == training)
+
+    def were_charged(self, records: RecordSet, agents: Collection[str]) -> bool:
+        """Tell whether trainings of any of these agents have charged a record of a set."""
+        sets = {one.records for one in self._charges if one.agent in agents}
+        return any(np.isin(records.hashes, self._set(one).hashes).any() for one in sets)
 
     def spent(self, records: RecordSet) -> float:
         """Return the largest squared mu that any record of a set has spent so far."""

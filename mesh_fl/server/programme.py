@@ -128,13 +128,13 @@ class Programme:
     def _take_turn(self, training: Training, last: bool) -> bool:
         """Train until it is over, or its members keep it waiting; tell whether it is over."""
         self.current, self._waited_since, self._gives_way = training, None, not last
-        if not _is_over(training):
-            # Others were trained since: a home restored meanwhile is shown its newest word.
-            training.checkpoint.latest = newest(training.checkpoint.latest, last_words(self.home))
         if _is_over(training):
             told = f"{training.plan.agent}: this training is over ({training.checkpoint.status}); "
             told += f"members get its model; `{self.again}` begins another"
             self.narrator.say(told, kind="over", agent=training.plan.agent)
+        else:
+            # Others were trained since: a home restored meanwhile is shown its newest word.
+            training.checkpoint.latest = newest(training.checkpoint.latest, last_words(self.home))
         training.run()
         self.keep_reports()
         if not _is_over(training):
@@ -189,7 +189,8 @@ class Programme:
         """Take the clip that `federation` chose for an agent, where it was trained to."""
         if FEDERATION not in self.settings.agents or name == FEDERATION:
             return self.settings
-        clip = chosen_clip(training_folder(self.home, FEDERATION), name)
+        config = self.settings.agents[name].config
+        clip = chosen_clip(training_folder(self.home, FEDERATION), name, config)
         if clip is None:
             return self.settings
         told = f"{name}: rows are clipped at {clip:.4g}, as {FEDERATION} chose by their lengths"

@@ -1,7 +1,6 @@
 """How a training went, for people and programs."""
 
 import json
-from math import isfinite
 from pathlib import Path
 from statistics import median
 
@@ -9,6 +8,8 @@ from pydantic import BaseModel
 
 from mesh_fl.checkpoint import Checkpoint, RoundRecord, Status
 from mesh_fl.privacy.accounting import epsilon_of
+from mesh_fl.quality import told
+from mesh_fl.score_noise import in_words
 from mesh_fl.store import write_durably
 from mesh_fl.terminal import show_table
 
@@ -36,6 +37,8 @@ class Report(BaseModel):
         Values in a training row.
     scores : dict of str to float
         What the last measure found, noise included.
+    noise : dict of str to float
+        About one standard deviation of that noise, by figure.
     rounds : list of RoundRecord
         All of it.
     """
@@ -53,13 +56,14 @@ class Report(BaseModel):
     bytes_down: float
     parameters: int
     scores: dict[str, float]
+    noise: dict[str, float] = {}
     rounds: list[RoundRecord]
 
 
 def report_of(checkpoint: Checkpoint) -> Report:
     """Return the figures of a checkpoint."""
     plan, history = checkpoint.plan, [_finite(record) for record in checkpoint.history]
-    measured = [record.scores for record in history if record.scores]
+    measured = [record for record in history if record.scores]
     return Report(
         training=checkpoint.training,
         agent=plan.agent,
@@ -73,7 +77,8 @@ def report_of(checkpoint: Checkpoint) -> Report:
         bytes_up=_median([record.bytes_up / record.members for record in history]),
         bytes_down=_median([record.bytes_down / record.members for record in history]),
         parameters=plan.dimension,
-        scores=measured[-1] if measured else {},
+        scores=measured[-1].scores if measured else {},
+        noise=measured[-1].noise if measured else {},
         rounds=history,
     )
 
@@ -95,7 +100,7 @@ def read_reports(home: Path) -> list[Report]:
 
 def show_report(report: Report) -> None:
     """Print the table that ends a training."""
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in report.scores.items())
+    scores = in_words(report.scores, report.noise)
     rows = [
         ["status", report.status],
         ["releases", f"{report.releases} in {report.attempts} attempts"],
@@ -103,15 +108,14 @@ def show_report(report: Report) -> None:
         ["delta", f"{report.delta:g}"],
         ["seconds a round", f"{_median(report.round_s):.2f} (median)"],
         ["bytes a member and round", f"{report.bytes_up:,.0f} up, {report.bytes_down:,.0f} down"],
-        ["measured under noise", scores or "nothing"],
+        ["measured, ± noise", scores or "nothing"],
     ]
     show_table(f"training {report.training[:8]} of {report.agent}", ["", ""], rows)
 
 
 def _finite(record: RoundRecord) -> RoundRecord:
     """Leave out scores that noise has made undefined: JSON has no word for them."""
-    scores = {name: value for name, value in record.scores.items() if isfinite(value)}
-    return record.model_copy(update={"scores": scores})
+    return record.model_copy(update={"scores": told(record.scores)})
 
 
 def _median(values: list[float]) -> float:

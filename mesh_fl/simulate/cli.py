@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mesh_fl.simulate.check import check_by_name, show
+from mesh_fl.simulate.dispatch_command import dispatch_command
 from mesh_fl.simulate.run_command import run_command
 from mesh_fl.terminal import run
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 
 
 app.command("run")(run_command)
+app.command("dispatch")(dispatch_command)
 
 
 @app.command()

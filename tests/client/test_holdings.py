@@ -208,3 +208,13 @@ class TestCaps:
     def test_others_are_refused(self, words) -> None:
         with pytest.raises(ConfigError, match="--cap"):
             Caps.read(words)
+
+
+@pytest.mark.parametrize("name", ["symlink", "hardlink"])
+def test_two_names_of_one_file_are_one_table(tmp_path, name) -> None:
+    first, second = tmp_path / "clients.csv", tmp_path / "customers.csv"
+    first.write_text(CLIENTS)
+    (second.symlink_to if name == "symlink" else second.hardlink_to)(first)
+    tables = {path.stem: {"path": path, "id": "client_id"} for path in (first, second)}
+    with pytest.raises(ValueError, match="two tables read one file"):
+        ClientSettings.model_validate({"name": "a", "server": "h:1", "tables": tables})

@@ -295,10 +295,25 @@ def test_a_roster_edited_by_hand_is_refused_by_the_client(pristine, home):
     assert "entry 0 of the roster" in refused_start(pristine, home)
 
 
-def test_a_client_without_a_roster_is_told_to_trust_one(pristine, home):
+def test_a_client_that_lost_its_roster_is_told_to_trust_one(pristine, home):
     (home / "roster.json").unlink()
+    (home / "ledger.jsonl").touch()
     message = refused_start(pristine, home)
     assert f"mesh-client members trust {home} roster.json" in message
+
+
+def test_a_client_without_a_roster_answers_alone(pristine):
+    copy = pristine.copy_home("msp-1", "alone")
+    (copy / "roster.json").unlink()
+    before = contents(copy)
+    member = pristine.start_member("alone")
+    said = member.await_event("connection")
+    assert f"mesh-client members trust {copy} roster.json" in said["text"]
+    assert pristine.get("alone")["models"]["health"]["version"] == "public"
+    assert member.stop() == 0
+    after = contents(copy)
+    assert {path: after[path] for path in before} == before
+    assert not (copy / "ledger.jsonl").exists()
 
 
 @pytest.mark.parametrize("command", ["plan", "start"])

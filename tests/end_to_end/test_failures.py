@@ -147,7 +147,7 @@ def settled(make_network):
     network.make_member("stranger", register=False)
     server.await_event("closed")
     network.copy_home("msp-0", "copy")
-    # Both of these take a while to give up.
+    # The copy takes a while to give up.
     clients |= {name: network.start_member(name) for name in ("stranger", "copy")}
     return network, clients
 
@@ -169,10 +169,12 @@ def test_a_copied_home_is_refused_and_the_first_client_goes_on(settled):
 
 
 def test_an_unregistered_client_is_told_what_to_do(settled):
-    _, clients = settled
-    text = refusal(clients["stranger"])
-    assert "has no roster" in text
+    network, clients = settled
+    text = clients["stranger"].await_event("connection")["text"]
+    assert "no roster yet" in text
     assert "mesh-client members trust" in text
+    assert "no roster" in network.get("stranger")["connection"]
+    assert clients["stranger"].stop() == 0
 
 
 def test_a_removed_member_is_shut_out_and_may_come_back(settled):

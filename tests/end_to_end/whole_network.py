@@ -1,7 +1,6 @@
 """A network of all agents: what its members hold, and what they let learn from it."""
 
 import random
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +23,8 @@ CAPS = {
     "federation": 64,
     "health": 64,
     "revenue": 64,
+    "anomaly": 64,
+    "resource": 512,
 }
 """What members declare, by agent, and what the plan trains, in this order."""
 
@@ -44,6 +45,9 @@ records = 200
 [agents.query.config]
 records = 200
 
+[agents.federation.config.target_config]
+as_of = "{AS_OF}"
+
 [agents.federation.plan]
 share = 0.03
 measures = 0
@@ -56,6 +60,11 @@ as_of = "{AS_OF}"
 share = 0.97
 
 [agents.revenue.config]
+as_of = "{AS_OF}"
+
+[agents.anomaly]
+
+[agents.resource.config]
 as_of = "{AS_OF}"
 """
 
@@ -87,6 +96,10 @@ id = "invoice_id"
 path = "tickets.csv"
 id = "ticket_id"
 
+[tables.readings]
+path = "readings.csv"
+id = "event_id"
+
 [tables.offers]
 path = "offers.csv"
 id = "offer_id"
@@ -103,10 +116,16 @@ table = "questions"
 [agents.federation]
 
 [agents.health]
-tables = ["clients", "agreements", "invoices", "tickets"]
+tables = ["clients", "agreements", "invoices"]
 
 [agents.revenue]
 tables = ["clients", "invoices"]
+
+[agents.anomaly]
+table = "readings"
+
+[agents.resource]
+tables = ["tickets"]
 
 [deal]
 clients = ["health", "revenue"]
@@ -144,16 +163,12 @@ class WholeNetwork(Network):
             self.names.append(name)
         return home
 
-    def drop_table(self, name: str, table: str) -> None:
-        """Take a table away, as a disk does that is gone."""
-        shutil.move(self.home(name) / table, self.home(name) / f"{table}.gone")
-
 
 def _write_business(home: Path, rng: np.random.Generator) -> None:
     clients = ["client_id,name,industry,status,since,employees,lost_at"]
     agreements = ["agreement_id,client_id,start_at,end_at,amount,period,seats,currency"]
     invoices = ["invoice_id,client_id,issued_at,due_at,paid_at,total,balance,currency"]
-    tickets = ["ticket_id,client_id,opened_at,closed_at,priority,csat"]
+    tickets = ["ticket_id,client_id,opened_at,closed_at,priority,category,actual_hours,csat"]
     for n in range(CLIENTS):
         unhappy = rng.random() < 0.4
         lost = f"2025-0{1 + n % 3}-05" if unhappy and rng.random() < 0.8 else ""
@@ -173,13 +188,21 @@ def _write_business(home: Path, rng: np.random.Generator) -> None:
         for number in range(12 if unhappy else 3):
             opened = f"2024-1{number % 3}-{1 + number:02d}"
             csat = 1 if unhappy else 5
-            tickets.append(f"t{n}-{number},c{n},{opened},{opened},{1 + number % 4},{csat}")
+            category = ("password", "server")[number % 2]
+            hours = rng.lognormal((-1, 1)[number % 2], 0.5)
+            ticket = f"t{n}-{number},c{n},{opened},{opened},{1 + number % 4}"
+            tickets.append(f"{ticket},{category},{hours:.2f},{csat}")
     offers = ["offer_id,rate_per_seat"]
     offers += [f"o{n},{60 + 2 * n + rng.normal():.2f}" for n in range(40)]
     technicians = ["technician_id,skills"]
     technicians += [f"p{n},{'azure' if n % 2 else 'networking'}" for n in range(40)]
     questions = ["question_id,query,intent"]
     questions += [f"q{n},{text},{intent}" for n, (text, intent) in enumerate(QUESTIONS * 15)]
+    events = ["event_id,ts,kind,source,severity,message"]
+    events += [
+        f"e{n},2025-01-{1 + n % 28:02d}T{n % 24:02d}:00:00Z,{kind},firewall,{n % 3},port {n} {kind}"
+        for n, kind in enumerate(("denied", "allowed") * 25)
+    ]
     files = {
         "clients": clients,
         "agreements": agreements,
@@ -188,6 +211,7 @@ def _write_business(home: Path, rng: np.random.Generator) -> None:
         "offers": offers,
         "technicians": technicians,
         "questions": questions,
+        "readings": events,
     }
     for name, lines in files.items():
         (home / f"{name}.csv").write_text("\n".join(lines) + "\n")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._logistic import Posterior, auc, fit_map, one_hot_rows
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.collaboration.acceptance import chance
 from mesh_fl.agents.collaboration.answer import CollaborationAnswer
 from mesh_fl.agents.collaboration.desk import Desk
@@ -32,7 +33,6 @@ from mesh_fl.agents.collaboration.rows import (
     supply,
 )
 from mesh_fl.agents.collaboration.skills import OTHER, Skill, Vocabulary, declared
-from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Site
@@ -87,10 +87,7 @@ class CollaborationMatching(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"collaboration, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "collaboration", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         names = [skill.name.casefold() for skill in self.skills]

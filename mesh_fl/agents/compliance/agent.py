@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._reading import Stamp, stamped
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.compliance import records
 from mesh_fl.agents.compliance.answer import ComplianceAnswer
 from mesh_fl.agents.compliance.controls import public_controls
@@ -28,7 +29,6 @@ from mesh_fl.agents.compliance.places import PLACES, hits, hits_by_query, place_
 from mesh_fl.agents.compliance.request import ASKED_FOR, LEARNED_FROM
 from mesh_fl.agents.compliance.rows import sparse_rows
 from mesh_fl.agents.compliance.topics import topic_names
-from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Files, Site
@@ -69,10 +69,7 @@ class SecurityCompliance(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"compliance, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "compliance", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         unknown = [name for name in self.controls if name not in public_controls()]

@@ -5,9 +5,11 @@ follows from it (`clip`). What to train next follows from forecasts, budgets and
 (`steering`).
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +25,7 @@ from mesh_fl.agents.federation.target import Target, plain, target_agent
 from mesh_fl.agents.market.quality import EIGHTHS, eighth_rows, uneven
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.layout import Layout
-from mesh_fl.registry import agent_names
+from mesh_fl.registry import agent_names, config_of
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Gathered, OwnTable, Site
 from mesh_fl.training_facts import TrainingFacts
@@ -71,7 +73,7 @@ class FederatedLearning(Agent):
     target_config: Mapping[str, object] = field(default_factory=dict)
     octaves_below: int = 6
     octaves_above: int = 5
-    cells_per_octave: int = 3
+    cells_per_octave: int = 2
     records: float = 1000.0
     clip: float = 1.0
 
@@ -120,6 +122,13 @@ class FederatedLearning(Agent):
         found = self._target.agent.gather(tables)
         unasked = np.full(len(found.ids), "", dtype=np.object_)
         return Gathered(found.ids, {**found.table, ASKED.name: unasked})
+
+    def at_home(self, today: date) -> "FederatedLearning":
+        """Return the agent with the other agent as that is at home."""
+        if (target := self._target_or_none) is None:
+            return self
+        config = json.loads(config_of(target.agent.at_home(today)))
+        return replace(self, target_config=config)
 
     def prepare(self, table: Table) -> Data:
         """Return "norm", shape (n,): the length of each record's row, NaN where there is none."""

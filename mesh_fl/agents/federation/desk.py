@@ -10,14 +10,13 @@ from mesh_fl.agents.federation.clip import Lengths
 from mesh_fl.agents.federation.outlook import Outlook
 from mesh_fl.agents.federation.reports import report
 from mesh_fl.agents.federation.steering import Candidate, Floor, Step, steer
+from mesh_fl.errors import DataError
+from mesh_fl.registry import agent_names
 from mesh_fl.schema import Table
 from mesh_fl.training_facts import TrainingFacts
 
 MOST_SHOWN = 80
 """Characters of what was asked that are told again."""
-
-POLICY = Floor(survivors=2, colluders=0)
-"""Members' policies are not known here; the server's plan keeps them."""
 
 TOP = ("round", "rounds", "participants", "epsilon_spent", "epsilon_left", "delta", "model_version")
 
@@ -44,11 +43,34 @@ class Desk:
     lengths: Callable[[State], Lengths] | None
 
     def answer(self, state: State, table: Table) -> list[FederatedAnswer]:
-        """Answer for each record, which may name an agent."""
-        facts, clip = tuple(self.trainings()), self._clip(state)
+        """Answer for each record, which may name an agent.
+
+        Raises
+        ------
+        DataError
+            If it is no agent that is installed or was trained here.
+        """
+        facts = tuple(self.trainings())
         count = len(next(iter(table.values()), ()))
-        names = table["agent"].tolist() if "agent" in table else [""] * count
-        return [self._answer(facts, clip, str(name or "").strip()) for name in names]
+        given = table["agent"].tolist() if "agent" in table else [""] * count
+        names = [str(name or "").strip() for name in given]
+        self._refuse_strangers(names, facts)
+        clip = self._clip(state)
+        return [self._answer(facts, clip, name) for name in names]
+
+    def _refuse_strangers(self, names: Sequence[str], facts: Sequence[TrainingFacts]) -> None:
+        here = {"", self.target.casefold(), *(one.agent.casefold() for one in facts)}
+        if all(name.casefold() in here for name in names):
+            return
+        # Looking up what is installed takes far longer than an answer.
+        known = {self.target, *agent_names(), *(one.agent for one in facts)}
+        folded = here | set(map(str.casefold, known))
+        stranger = next((name for name in names if name.casefold() not in folded), None)
+        if stranger is not None:
+            raise DataError(
+                f"agent: expected one of {', '.join(sorted(known))}, or nothing for all of "
+                f"them; found {stranger[:MOST_SHOWN]!r}"
+            )
 
     def _clip(self, state: State) -> ClipChoice | None:
         if self.lengths is None or self.configured is None:
@@ -74,7 +96,7 @@ class Desk:
             clip=shown,
             unavailable={},
         )
-        reasons = dict(self._unavailable(answer, last, name[:MOST_SHOWN]))
+        reasons = dict(self._unavailable(answer, last, name))
         return answer.model_copy(update={"unavailable": reasons})
 
     def _unavailable(
@@ -103,7 +125,7 @@ class Desk:
 def recommended(facts: Sequence[TrainingFacts]) -> Iterator[Next]:
     """Yield what to do with each agent, by what its latest training tells."""
     latest = {one.agent: one for one in facts}
-    for step in steer([_candidate(one) for one in latest.values()], POLICY):
+    for step in steer([_candidate(one) for one in latest.values()], Floor()):
         yield _next(step, latest[step.agent])
 
 
@@ -115,6 +137,9 @@ def _candidate(facts: TrainingFacts) -> Candidate:
         outlooks=(outlook,) if outlook else (),
         cost=facts.epsilon_plan,
         left=facts.epsilon_left,
+        usual_rounds=facts.rounds,
+        spares=facts.spares,
+        floor=Floor(survivors=facts.survivors, colluders=facts.colluders),
     )
 
 

@@ -75,7 +75,7 @@ class Grid:
     unit: float
     below: int = 6
     above: int = 5
-    per_octave: int = 3
+    per_octave: int = 2
 
     @property
     def inner(self) -> int:

@@ -60,4 +60,5 @@ def _unavailable(
         if not told:
             yield name, "no quality could be told on this member's own records"
     if outlook is None:
-        yield "expected", "no forecast is known here"
+        why = "members are not sent the forecast: the operator's `mesh-server plan` shows it"
+        yield "expected", why

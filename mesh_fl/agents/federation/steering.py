@@ -3,7 +3,7 @@
 Nothing is read or sent here: forecasts, budgets and members are told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -20,51 +20,6 @@ UNTOLD_ROUNDS = 16
 """Of an agent that takes steps, where no forecast tells better."""
 
 ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """An agent that could be trained.
-
-    Parameters
-    ----------
-    agent : str
-    caps : mapping of str to int
-        Declared caps of the members who would take part.
-    attendance : mapping of str to float
-        How often each of them is there, 0 to 1; `USUAL` where it is not told.
-    outlooks : tuple of Outlook
-        A forecast for each number of rounds that was tried, such as `TRIED_ROUNDS`.
-    counts : bool
-        Whether the agent only averages a histogram, so that more rounds teach it nothing.
-    spares : int
-        Spare releases that its plan pays for.
-    cost, left : float
-        What its training costs a record, and what is left to the record that spent most, of all
-        members who would take part; in a unit that adds up, such as squared mu.
-    table : str
-        Where its records stand: agents of one table share a budget. Its own where empty.
-    """
-
-    agent: str
-    caps: Mapping[str, int]
-    attendance: Mapping[str, float] = field(default_factory=dict)
-    outlooks: tuple[Outlook, ...] = ()
-    counts: bool = False
-    spares: int = 2
-    cost: float = 0.0
-    left: float = inf
-    table: str = ""
-
-    @property
-    def records(self) -> int:
-        """The members' caps together."""
-        return sum(self.caps.values())
-
-    @property
-    def purse(self) -> str:
-        """What it shares its budget by."""
-        return f"table {self.table}" if self.table else f"agent {self.agent}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +44,63 @@ class Floor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An agent that could be trained.
+
+    Parameters
+    ----------
+    agent : str
+    caps : mapping of str to int
+        Declared caps of the members who would take part.
+    attendance : mapping of str to float
+        How often each of them is there, 0 to 1; `USUAL` where it is not told.
+    outlooks : tuple of Outlook
+        A forecast for each number of rounds that was tried, such as `TRIED_ROUNDS`.
+    counts : bool
+        Whether the agent only averages a histogram, so that more rounds teach it nothing.
+    spares : int
+        Spare releases that its plan pays for.
+    cost, left : float
+        What its training costs a record, and what is left to the record that spent most, of all
+        members who would take part; in a unit that adds up, such as squared mu.
+    own : float
+        What is left of the part which it may take of a budget that it shares.
+    epsilon_of : callable
+        Returns the epsilon that so much of a budget is, to be told.
+    usual_rounds : int
+        For an agent that takes steps, where no forecast tells better.
+    table : str
+        Where its records stand: agents of one table share a budget. Its own where empty.
+    floor : Floor, optional
+        The least that is asked for it, where that is not the same for all.
+    """
+
+    agent: str
+    caps: Mapping[str, int]
+    attendance: Mapping[str, float] = field(default_factory=dict)
+    outlooks: tuple[Outlook, ...] = ()
+    counts: bool = False
+    spares: int = 2
+    cost: float = 0.0
+    left: float = inf
+    own: float = inf
+    epsilon_of: Callable[[float], float] = float
+    usual_rounds: int = UNTOLD_ROUNDS
+    table: str = ""
+    floor: Floor | None = None
+
+    @property
+    def records(self) -> int:
+        """The members' caps together."""
+        return sum(self.caps.values())
+
+    @property
+    def purse(self) -> str:
+        """What it shares its budget by."""
+        return f"table {self.table}" if self.table else f"agent {self.agent}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """What to do with one agent.
 
@@ -102,6 +114,8 @@ class Step:
     survivors : int
         Members that a round waits for at least; 0 where it is not to be trained.
     reason : str
+    share : float
+        Part of the budget, as squared mu, to plan it with.
     """
 
     agent: str
@@ -109,6 +123,7 @@ class Step:
     rounds: int
     survivors: int
     reason: str
+    share: float = 1.0
 
 
 def rounds_to_try(candidate: Candidate) -> tuple[int, ...]:
@@ -150,7 +165,7 @@ def steer(candidates: Sequence[Candidate], floor: Floor) -> tuple[Step, ...]:
         left[one.purse] = min(one.left, left.get(one.purse, inf))
     steps = []
     for one in ranked:
-        step = _step(one, floor, left[one.purse])
+        step = _step(one, one.floor or floor, left[one.purse])
         if step.trains:
             left[one.purse] -= one.cost
         steps.append(step)
@@ -180,16 +195,17 @@ def _step(candidate: Candidate, floor: Floor, left: float) -> Step:
 def _rounds(candidate: Candidate, best: Outlook | None) -> int:
     if candidate.counts:
         return counting_rounds(candidate.spares)
-    return best.rounds if best else UNTOLD_ROUNDS
+    return best.rounds if best else candidate.usual_rounds
 
 
 def _refusal(candidate: Candidate, floor: Floor, left: float) -> str:
     """Say why an agent is not to be trained now; empty where nothing speaks against it."""
     best, members = best_of(candidate.outlooks), len(candidate.caps)
+    left = min(left, candidate.own)
     if candidate.cost > left * (1 + ROUNDING):
         return (
-            f"it would cost a record a budget of {candidate.cost:.3g}, and {max(0.0, left):.3g} is "
-            f"left to {candidate.purse}"
+            f"it would cost a record epsilon {candidate.epsilon_of(candidate.cost):.3g}, and "
+            f"{candidate.epsilon_of(max(0.0, left)):.3g} is left to {candidate.purse}"
         )
     if survivors_for(candidate, floor) is None:
         return (

@@ -9,7 +9,8 @@ Bach 2012, arXiv 1212.2002), so that no setting depends on where a training stop
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.special import expit
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._features import Feature
 from mesh_fl.agents._logistic import auc, brier, calibration_error, exact_auc, one_hot_rows
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.health.answer import ClientHealthAnswer, Model, compose
 from mesh_fl.agents.health.desk import Desk
 from mesh_fl.agents.health.gathering import Cutoff, gather_clients, is_day
@@ -33,7 +35,7 @@ from mesh_fl.agents.health.product_features import are_measured, product_feature
 from mesh_fl.agents.health.request import ASKED, NAMES
 from mesh_fl.agents.health.trees import TreesHead
 from mesh_fl.agents.health.windows import MEASURES
-from mesh_fl.errors import AgentError, ConfigError, DataError
+from mesh_fl.errors import AgentError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Gathered, OwnTable, Site
@@ -104,10 +106,7 @@ class ClientHealth(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = getattr(self, name)
-                raise ConfigError(f"client health, {name}: expected {expected}, found {found!r}")
+        refuse_unsound(self, "client health", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         names = [feature.name for feature in self.features]
@@ -159,6 +158,11 @@ class ClientHealth(Agent):
         cutoff = Cutoff(self.as_of, self.label_days)
         cutoff.require_past(time.time())
         return gather_clients(tables, self.features, self.label, cutoff)
+
+    def at_home(self, today: date) -> "ClientHealth":
+        """Return the agent with the latest day whose label days are over, where none is named."""
+        latest = today - timedelta(days=self.label_days + 1)
+        return self if self.as_of else replace(self, as_of=latest.isoformat())
 
     def prepare(self, table: Table) -> Data:
         """Encode features as "x", shape (n, d), and the label, where there is one, as "y"."""

@@ -63,6 +63,8 @@ class ClientAnswer(ClientHealthAnswer):
     client_id : str or None
     as_of : str
         What was known before this moment was read.
+    caution : str
+        Why the risk says little of this client: its agreements have all ended; else empty.
     rows_read : dict of str to int
         Rows of the client in each of one's own tables.
     missing : dict of str to str
@@ -76,6 +78,7 @@ class ClientAnswer(ClientHealthAnswer):
     predictions: Prediction
     recommendations: tuple[Intervention, ...]
     last_contact: LastContact | None
+    caution: str
     rows_read: dict[str, int]
     missing: dict[str, str]
     ignored: dict[str, str]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from mesh_fl.agent import Rows, State, Total
 from mesh_fl.agents._logistic import Posterior, fit_map, gradient_rows
+from mesh_fl.agents._momentum import at_rest, moved
 from mesh_fl.agents.health.recalibration import recalibrated, tells_better
 from mesh_fl.layout import Layout
 
@@ -36,13 +36,7 @@ class LogisticHead:
 
     def init(self) -> State:
         """Return the rule score; all zeros, where there is none, are a risk of one half."""
-        weights = np.array(self.prior)
-        return {
-            "weights": weights,
-            "velocity": np.zeros_like(weights),
-            "mean": weights.copy(),
-            "round": np.array(0.0),
-        }
+        return at_rest(np.array(self.prior))
 
     def layout(self, state: State) -> Layout:
         """Return the one block that is summed, the gradient."""
@@ -54,12 +48,8 @@ class LogisticHead:
 
     def apply(self, state: State, total: Total) -> State:
         """Take one step with momentum; the mean gives iterate t a weight proportional to t."""
-        step = total["gradient"] / self.records
-        velocity = self.momentum * state["velocity"] - self.learning_rate * step
-        weights = state["weights"] + velocity
-        rounds = np.asarray(state["round"] + 1)
-        mean = state["mean"] + (weights - state["mean"]) * 2 / (rounds + 1)
-        return {"weights": weights, "velocity": velocity, "mean": mean, "round": rounds}
+        step = self.learning_rate * (total["gradient"] / self.records)
+        return moved(state, step, self.momentum)
 
     def log_odds(self, state: State, x: Matrix) -> Vector:
         """Return the log odds by the mean of the iterates, or by the fitted weights."""
@@ -95,9 +85,3 @@ def log_odds_spread(state: State, x: Matrix) -> Vector | None:
         return None
     spread: Vector = np.sqrt(np.einsum("nd,de,ne->n", x, state["covariance"], x).clip(0.0))
     return spread
-
-
-def risk_of(log_odds: Vector) -> Vector:
-    """Return the probability of leaving."""
-    risk: Vector = expit(log_odds)
-    return risk

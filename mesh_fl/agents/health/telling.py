@@ -11,8 +11,9 @@ from mesh_fl.agents.health.client_answer import (
     Saving,
 )
 from mesh_fl.agents.health.findings import Found
-from mesh_fl.agents.health.history import DAY, moment_text
+from mesh_fl.agents.health.history import DAY, day_of, moment_text
 from mesh_fl.agents.health.revenue_at_risk import Stake, stakes_of
+from mesh_fl.agents.health.terms import running
 from mesh_fl.agents.health.windows import Known, NotKnownError
 from mesh_fl.agents.health.wording import money, percent
 
@@ -43,9 +44,20 @@ def tell(found: Found, answer: ClientHealthAnswer, faults: Mapping[str, str]) ->
         client_id=request.client_id or None,
         as_of=moment_text(known.at),
         last_contact=contact,
+        caution=caution(known),
         rows_read={name: known.history.rows(name) for name in known.history.tables},
         missing=_missing(found, faults),
         ignored=found.ignored,
+    )
+
+
+def caution(known: Known) -> str:
+    """Say that no agreement runs: nobody trains on such clients, so the risk is that of others."""
+    if not known.history.rows("agreements") or running(known.history, known.at).any():
+        return ""
+    return (
+        f"none of its agreements runs on {day_of(known.at)}: by them it is no client any more, and "
+        "the risk is that of a client like it that still is one; tell lost_at if it has left"
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mesh_fl.agent import Rows, State, Total
+from mesh_fl.agents._histogram import EMPTY
 from mesh_fl.agents.health.attribution import attribute
 from mesh_fl.agents.health.axes import Axis
 from mesh_fl.agents.health.forest import Splits, leaf_sums
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-
-EMPTY = 32
-"""Cells that no record can fill: what stands there after a sum is noise and nothing else."""
 
 NOISE_A_ROUND = 0.05
 """Log odds that the noise of one round may move a record by, about: the step gives way to it."""

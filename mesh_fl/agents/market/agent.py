@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mesh_fl.agent import Agent, Data, Rows, State, Total
 from mesh_fl.agents._histogram import Histogram, average, one_hot
 from mesh_fl.agents._ordinal import Prior, fit_map, in_order, level_chances
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.market.answer import MarketAnswer
 from mesh_fl.agents.market.arrays import Arrays
 from mesh_fl.agents.market.desk import Desk
@@ -30,7 +31,6 @@ from mesh_fl.agents.market.records import Reading, moment
 from mesh_fl.agents.market.request import RESERVED, fields
 from mesh_fl.agents.market.rows import figure_rows, released_figures, sentiment_rows, weight
 from mesh_fl.agents.market.sentiment import PUBLIC_CUTS, declared
-from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.text.encoder import ENCODERS
@@ -95,10 +95,7 @@ class MarketIntelligence(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"market, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "market", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         names = [one.name for one in self.figures]

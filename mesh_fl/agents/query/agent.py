@@ -18,6 +18,8 @@ from scipy.special import softmax
 
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._logistic import exact_auc
+from mesh_fl.agents._momentum import at_rest, moved
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.query.answer import QueryAnswer
 from mesh_fl.agents.query.desk import OTHER, Desk, read_phraser
 from mesh_fl.agents.query.engine import Engine
@@ -26,7 +28,7 @@ from mesh_fl.agents.query.intents import Atlas, Intent, atlas_of, declared, owne
 from mesh_fl.agents.query.kin import Kin
 from mesh_fl.agents.query.likely import Likely
 from mesh_fl.agents.query.made_up import made_up
-from mesh_fl.errors import AgentError, ConfigError, DataError
+from mesh_fl.errors import AgentError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Site
@@ -78,10 +80,7 @@ class PlainQuestions(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"query, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "query", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         names = [intent.name for intent in self.intents]
@@ -133,13 +132,7 @@ class PlainQuestions(Agent):
 
     def init(self) -> State:
         """Return no weights: public likeness decides alone."""
-        nothing = np.zeros((len(self.intents), len(owners(self.intents))))
-        return {
-            "weights": nothing,
-            "velocity": nothing.copy(),
-            "mean": nothing.copy(),
-            "round": np.array(0.0),
-        }
+        return at_rest(np.zeros((len(self.intents), len(owners(self.intents)))))
 
     def layout(self, state: State) -> Layout:
         """Return the one block that is summed, the gradient."""
@@ -160,12 +153,8 @@ class PlainQuestions(Agent):
 
     def apply(self, state: State, total: Total) -> State:
         """Take one step with momentum; the mean gives iterate t a weight proportional to t."""
-        step = total["gradient"] / self.records
-        velocity = self.momentum * state["velocity"] - self.learning_rate * step
-        weights = state["weights"] + velocity
-        rounds = np.asarray(state["round"] + 1)
-        mean = state["mean"] + (weights - state["mean"]) * 2 / (rounds + 1)
-        return {"weights": weights, "velocity": velocity, "mean": mean, "round": rounds}
+        step = self.learning_rate * (total["gradient"] / self.records)
+        return moved(state, step, self.momentum)
 
     def predict(self, state: State, data: Data) -> NDArray[np.float64]:
         """Return the chance of each intent: shape (n, intents)."""

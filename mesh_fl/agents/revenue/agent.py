@@ -1,6 +1,6 @@
 """Revenue: forecasts of clients' monthly amounts by a blend that a whole network learns.
 
-Six public forecasters are blended with weights that start from public ones and follow the summed
+Public forecasters are blended with weights that start from public ones and follow the summed
 clipped gradient of the mean absolute scaled error; bands around the blend follow the share of
 months outside of them (`conformal`). Both are served from a mean that favours late iterates
 (Lacoste-Julien, Schmidt and Bach 2012, arXiv 1212.2002).
@@ -8,7 +8,7 @@ months outside of them (`conformal`). Both are served from a mean that favours l
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar
 
@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.revenue.answer import RevenueAnswer
-from mesh_fl.agents.revenue.blend import STEPS, misses, refit
+from mesh_fl.agents.revenue.blend import PLAIN, WITH_PROPHET, Blend, misses, refit
 from mesh_fl.agents.revenue.conformal import own_shift, public_logs
 from mesh_fl.agents.revenue.desk import Desk
 from mesh_fl.agents.revenue.history import LONGEST, MOST, read_history
 from mesh_fl.agents.revenue.made_up import made_up
 from mesh_fl.agents.revenue.months import DAY_S, month_of
+from mesh_fl.agents.revenue.prophet_forecast import load_prophet
 from mesh_fl.agents.revenue.quality import WORST, Quality
 from mesh_fl.agents.revenue.records import records_of
 from mesh_fl.agents.revenue.request import fields
-from mesh_fl.agents.revenue.rows import BAND_WEIGHT, LAYOUT, excesses, pulls, rows_of
+from mesh_fl.agents.revenue.rows import BAND_WEIGHT, excesses, layout_of, pulls, rows_of
 from mesh_fl.agents.revenue.series import gather
-from mesh_fl.errors import ConfigError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Gathered, OwnTable, Site
@@ -71,6 +72,8 @@ class RevenueForecasting(Agent):
         How firmly `adapt` holds to the public one, before any training.
     band_records : float
         How many records of one's own weigh as much as the network's bands.
+    prophet : bool
+        Whether Prophet, an extra, is blended in as the seventh forecaster.
     """
 
     endpoint: ClassVar[str] = "/revenue"
@@ -87,13 +90,11 @@ class RevenueForecasting(Agent):
     prior_precision: float = 30.0
     own_precision: float = 10.0
     band_records: float = 100.0
+    prophet: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"revenue, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "revenue", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         yield "as_of", _begins_a_month(self.as_of), "the first day of a month such as 2026-01-01"
@@ -102,6 +103,12 @@ class RevenueForecasting(Agent):
             yield name, 0 < getattr(self, name) < math.inf, "a number above 0"
         for name in ("prior_precision", "own_precision", "band_records"):
             yield name, 1e-3 <= getattr(self, name) < math.inf, "a number, at least 0.001"
+        yield "prophet", isinstance(self.prophet, bool), "true or false"
+
+    @property
+    def blending(self) -> Blend:
+        """What is blended, and in which directions weights may move."""
+        return WITH_PROPHET if self.prophet else PLAIN
 
     @property
     def schema(self) -> tuple[Field, ...]:
@@ -118,6 +125,10 @@ class RevenueForecasting(Agent):
         """
         return gather(tables, self.as_of)
 
+    def at_home(self, today: date) -> "RevenueForecasting":
+        """Return the agent with all months before this one."""
+        return replace(self, as_of=today.replace(day=1).isoformat())
+
     def prepare(self, table: Table) -> Data:
         """Return histories with their last months held out; see `records.records_of`.
 
@@ -127,6 +138,8 @@ class RevenueForecasting(Agent):
         ------
         DataError
             If a history is no list of amounts.
+        ConfigError
+            If `prophet` is asked for and not installed.
         """
         histories = [read_history(str(one), MOST) for one in table["history"]]
         if "start" in table:
@@ -134,11 +147,11 @@ class RevenueForecasting(Agent):
             starts = table["start"].astype(np.float64).tolist()
             pairs = zip(histories, starts, strict=True)
             histories = [_before(until, history, start) for history, start in pairs]
-        return records_of([one[-LONGEST:] for one in histories], self.horizon)
+        return records_of([one[-LONGEST:] for one in histories], self.horizon, self.blending)
 
     def init(self) -> State:
         """Return the public blend and the public bands."""
-        blend, bands = np.zeros(len(STEPS)), public_logs()
+        blend, bands = np.zeros(len(self.blending.steps)), public_logs()
         return {
             "blend": blend,
             "bands": bands,
@@ -149,7 +162,7 @@ class RevenueForecasting(Agent):
 
     def layout(self, state: State) -> Layout:
         """Return what is summed: the pull on the blend, and the excess outside of bands."""
-        return LAYOUT
+        return layout_of(len(self.blending.steps))
 
     def contribute(self, state: State, data: Data) -> Rows:
         """Return each record's pull on the blend and how many of its months left their band.
@@ -219,7 +232,7 @@ class RevenueForecasting(Agent):
 
     def simulated(self, records: int, seed: int) -> Data:
         """Return made-up records; see `made_up`."""
-        return made_up(records, self.horizon, seed)
+        return made_up(records, self.horizon, len(self.blending.steps), seed)
 
     def answer(self, state: State, table: Table) -> Sequence[RevenueAnswer]:
         """Forecast, with what to do about it, from what each request tells.
@@ -236,12 +249,14 @@ class RevenueForecasting(Agent):
         DataError
             If a history cannot be read.
         """
-        return Desk().answer(state, table)
+        return Desk(blend=self.blending).answer(state, table)
 
     def answering(self, site: Site) -> Answering:
         """Return `answer` with a member's own tables, which are read again as they change."""
         super().answering(site)
-        return Desk(site).answer
+        if self.prophet:
+            load_prophet()  # here, and not in the midst of the first answer
+        return Desk(site, self.blending).answer
 
     @staticmethod
     def example() -> Data:

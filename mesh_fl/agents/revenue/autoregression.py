@@ -25,28 +25,24 @@ FARTHEST = 2.0
 
 def autoregression(histories: Sequence[Vector], months: int) -> Matrix:
     """Return forecasts, shape (n, months)."""
-    scaled = [_scaled(history) for history in histories]
+    means = np.array([history.mean() for history in histories])
+    spreads = np.array([history.std() or 1.0 for history in histories])
+    scaled = [
+        (history - mean) / spread
+        for history, mean, spread in zip(histories, means, spreads, strict=True)
+    ]
     weights = np.array([_fitted(one) for one in scaled])
-    latest = np.array([np.pad(one, (SEASON, 0))[: -SEASON - 1 : -1] for one in scaled])
-    ahead = np.empty((len(histories), months))
-    for month in range(months):
-        ahead[:, month] = (weights[:, :-1] * latest[:, LAGS - 1]).sum(axis=1) + weights[:, -1]
-        latest = np.hstack([ahead[:, month, None], latest[:, :-1]])
+    seen = np.zeros((len(histories), SEASON + months))
+    for row, one in enumerate(scaled):
+        latest = one[-SEASON:]
+        seen[row, SEASON - len(latest) : SEASON] = latest
+    for month in range(SEASON, SEASON + months):
+        seen[:, month] = (weights[:, :-1] * seen[:, month - LAGS]).sum(axis=1) + weights[:, -1]
     low = np.array([[one.min()] for one in scaled]) - FARTHEST
     high = np.array([[one.max()] for one in scaled]) + FARTHEST
-    means = np.array([[history.mean()] for history in histories])
-    spreads = np.array([[_spread(history)] for history in histories])
-    forecasts: Matrix = means + spreads * np.clip(ahead, low, high)
+    ahead = np.clip(seen[:, SEASON:], low, high)
+    forecasts: Matrix = means[:, None] + spreads[:, None] * ahead
     return forecasts
-
-
-def _spread(history: Vector) -> float:
-    return float(history.std()) or 1.0
-
-
-def _scaled(history: Vector) -> Vector:
-    scaled: Vector = (history - history.mean()) / _spread(history)
-    return scaled
 
 
 def _fitted(values: Vector) -> Vector:

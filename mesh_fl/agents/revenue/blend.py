@@ -1,16 +1,23 @@
-"""One forecast of six: public weights, and the directions in which a network may move them.
+"""One forecast of several: public weights, and the directions in which a network may move them.
 
 Weights may leave zero and one: more of theta and less of simple smoothing is more of a trend. Every
 direction keeps their sum at one.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agents.revenue.forecasters import FORECASTERS
+from mesh_fl.agents.revenue.prophet_forecast import PROPHET, prophet_ahead
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+
+Step = tuple[str, str, float]
+"""What gains weight, what loses it, and by how much."""
 
 PUBLIC = {
     "holt_winters": 0.5,
@@ -22,44 +29,90 @@ PUBLIC = {
 }
 """Set by hand on the monthly series of the M1 competition, and on no other."""
 
-STEPS = (
+STEPS: tuple[Step, ...] = (
     ("theta", "simple_smoothing", 3.0),
     ("holt_winters", "damped_trend", 1.0),
     ("autoregression", "damped_trend", 1.0),
     ("seasonal_naive", "simple_smoothing", 0.7),
     ("damped_trend", "theta", 1.5),
 )
-"""What gains weight, what loses it, and by how much, so that forecasts move about alike."""
+"""Sized so that forecasts move about alike."""
+
+PROPHET_STEP: Step = (PROPHET, "damped_trend", 1.0)
 
 CLOSE = 0.02
 """Of a usual error: misses below it count by their square in a fit."""
 
 ITERATIONS = 40
 
-PUBLIC_WEIGHTS = np.array([PUBLIC[name] for name in FORECASTERS])
 
-
-def _directions() -> Matrix:
-    found = np.zeros((len(FORECASTERS), len(STEPS)))
-    for column, (gains, loses, size) in enumerate(STEPS):
-        found[FORECASTERS.index(gains), column] = size
-        found[FORECASTERS.index(loses), column] = -size
-    return found
-
-
-DIRECTIONS = _directions()
-"""Shape (6, 5)."""
-
-
-def weights_of(moved: Vector) -> Vector:
-    """Return the forecasters' weights; they add up to 1.
+@dataclass(frozen=True)
+class Blend:
+    """Which forecasters are blended, and how their weights may move.
 
     Parameters
     ----------
-    moved : ndarray, shape (5,)
-        How far along each direction.
+    forecasters : tuple of str
+        `FORECASTERS`; Prophet may follow them.
+    steps : tuple of Step
+        The directions, in order.
     """
-    return PUBLIC_WEIGHTS + DIRECTIONS @ moved
+
+    forecasters: tuple[str, ...] = FORECASTERS
+    steps: tuple[Step, ...] = STEPS
+
+    @cached_property
+    def public_weights(self) -> Vector:
+        """Return the weights before anything is learned, shape (forecasters,)."""
+        return np.array([PUBLIC.get(name, 0.0) for name in self.forecasters])
+
+    @cached_property
+    def directions(self) -> Matrix:
+        """Return how weights move along each direction, shape (forecasters, moves)."""
+        found = np.zeros((len(self.forecasters), len(self.steps)))
+        for column, (gains, loses, size) in enumerate(self.steps):
+            found[self.forecasters.index(gains), column] = size
+            found[self.forecasters.index(loses), column] = -size
+        return found
+
+    def weights_of(self, moved: Vector) -> Vector:
+        """Return the forecasters' weights; they add up to 1.
+
+        Parameters
+        ----------
+        moved : ndarray, shape (moves,)
+            How far along each direction.
+        """
+        return self.public_weights + self.directions @ moved
+
+    def completed(self, history: Vector, forecasts: Matrix) -> Matrix:
+        """Return what all forecasters of the blend say, shape (months, forecasters).
+
+        Parameters
+        ----------
+        history : ndarray, shape (n,)
+        forecasts : ndarray, shape (months, 6)
+            What `FORECASTERS` say.
+
+        Raises
+        ------
+        ConfigError
+            If Prophet is one of them and not installed.
+        """
+        if PROPHET not in self.forecasters:
+            return forecasts
+        found = prophet_ahead(history, len(forecasts))
+        if found is None:
+            # Where it says nothing, its direction leads nowhere.
+            found = forecasts[:, FORECASTERS.index(PROPHET_STEP[1])]
+        return np.column_stack([forecasts, found])
+
+
+PLAIN = Blend()
+WITH_PROPHET = Blend((*FORECASTERS, PROPHET), (*STEPS, PROPHET_STEP))
+
+PUBLIC_WEIGHTS = PLAIN.public_weights
+"""Of `FORECASTERS`; what may follow them weighs nothing before it is learned."""
 
 
 def misses(missed: Matrix, apart: NDArray[np.float64], moved: Vector) -> Matrix:
@@ -69,9 +122,9 @@ def misses(missed: Matrix, apart: NDArray[np.float64], moved: Vector) -> Matrix:
     ----------
     missed : ndarray, shape (n, months)
         What the public blend misses by.
-    apart : ndarray, shape (n, months, 5)
+    apart : ndarray, shape (n, months, moves)
         How forecasts move along each direction.
-    moved : ndarray, shape (5,)
+    moved : ndarray, shape (moves,)
     """
     left: Matrix = missed - (apart * moved).sum(axis=2)
     return left
@@ -87,7 +140,7 @@ def refit(missed: Matrix, apart: NDArray[np.float64], around: Vector, precision:
     ----------
     missed, apart : ndarray
         As in `misses`; NaN where a month is not known.
-    around : ndarray, shape (5,)
+    around : ndarray, shape (moves,)
     precision : float
     """
     known = np.isfinite(missed)

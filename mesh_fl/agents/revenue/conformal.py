@@ -61,8 +61,9 @@ def own_reach(trials: Sequence[Trial]) -> float:
     """Return a history's mean miss one month ahead, as its trials tell it; NaN without any."""
     if not trials:
         return math.nan
+    public = len(PUBLIC_WEIGHTS)
     ratios = [
-        np.abs(one.actual - one.forecasts @ PUBLIC_WEIGHTS) / grown(len(one.actual))
+        np.abs(one.actual - one.forecasts[:, :public] @ PUBLIC_WEIGHTS) / grown(len(one.actual))
         for one in trials
     ]
     return float(np.concatenate(ratios).mean())

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agents.market.agreements import months_of
-from mesh_fl.agents.query.currency_code import currency_code
 from mesh_fl.agents.revenue.months import DAY_S, Integers, first_day, first_days, months_of_days
-from mesh_fl.agents.revenue.request import EARLIEST, LATEST, plain_id
+from mesh_fl.agents.revenue.request import EARLIEST, LATEST, plain_currency, plain_id
 from mesh_fl.schema import Table
 
 Vector = NDArray[np.float64]
@@ -70,7 +69,7 @@ def invoiced(table: Table, before: int) -> Entries:
     month = months_of_days(day)
     known = is_told & (month < before)
     good = known & (np.abs(amount) <= LARGEST_AMOUNT)
-    client, currency = named(table["client_id"], plain_id), named(table["currency"], currency_code)
+    client, currency = named(table["client_id"], plain_id), named(table["currency"], plain_currency)
     return Entries(
         "invoices",
         client[good],
@@ -92,12 +91,12 @@ def agreed(table: Table, before: int) -> Entries:
     """
     end_of_all = float(first_day(before))
     start, is_told = days_of(table["start_at"])
-    ended, cancelled = (_or_never(table[name]) for name in ("end_at", "cancelled_at"))
+    ended, cancelled = (day_or_never(table[name]) for name in ("end_at", "cancelled_at"))
     end = np.minimum(np.minimum(ended, cancelled), end_of_all)
     rate = monthly_rates(table)
     began = ~is_told | (start < end_of_all)
     good = is_told & (start < end) & (rate > 0) & (rate <= LARGEST_AMOUNT)
-    client, currency = named(table["client_id"], plain_id), named(table["currency"], currency_code)
+    client, currency = named(table["client_id"], plain_id), named(table["currency"], plain_currency)
     changes = [
         *_steps(start[good], rate[good]),
         *_steps(end[good].astype(np.int64), -rate[good]),
@@ -113,7 +112,8 @@ def agreed(table: Table, before: int) -> Entries:
     )
 
 
-def _or_never(seconds: NDArray[np.generic]) -> Vector:
+def day_or_never(seconds: NDArray[np.generic]) -> Vector:
+    """Return days; infinite where they are not told."""
     day, is_told = days_of(seconds)
     return np.where(is_told, day, np.inf)
 

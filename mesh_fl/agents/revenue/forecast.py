@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import State
-from mesh_fl.agents.revenue.blend import weights_of
+from mesh_fl.agents.revenue.blend import PLAIN, Blend
 from mesh_fl.agents.revenue.conformal import factors, grown, own_reach, short_reach
-from mesh_fl.agents.revenue.forecasters import FORECASTERS
-from mesh_fl.agents.revenue.history import as_history
+from mesh_fl.agents.revenue.forecasters import FORECASTERS, ahead
+from mesh_fl.agents.revenue.history import reckoned_with
 from mesh_fl.agents.revenue.rolling import Study
 from mesh_fl.agents.revenue.seasonality import LEAST, SEASON
-from mesh_fl.errors import DataError
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 Method = Literal["blend", "seasonal naive", "level"]
 
 FEWEST = 6
@@ -51,7 +51,7 @@ class Forecast:
     note: str
 
 
-def forecast(state: State, series: Vector, months: int) -> Forecast:
+def forecast(state: State, series: Vector, months: int, blend: Blend = PLAIN) -> Forecast:
     """Forecast a history.
 
     Amounts that were never below zero are not forecast below it.
@@ -64,16 +64,18 @@ def forecast(state: State, series: Vector, months: int) -> Forecast:
         Monthly amounts, oldest first; the latest 240 are read.
     months : int
         How many to forecast, at least 1.
+    blend : Blend
+        The one that the model is of.
 
     Raises
     ------
     DataError
         If there is no month, or an amount is no number that can be reckoned with.
     """
-    return forecast_from(state, study(series, months))
+    return forecast_from(state, study(series, months, blend))
 
 
-def study(series: Vector, months: int) -> Study:
+def study(series: Vector, months: int, blend: Blend = PLAIN) -> Study:
     """Run the forecasters on a history, for a forecast and a back-test alike.
 
     Raises
@@ -81,28 +83,42 @@ def study(series: Vector, months: int) -> Study:
     DataError
         As `forecast`.
     """
-    history = as_history(series.tolist())
-    if len(history) == 0:
-        raise DataError("history: expected at least one month, found none; send what there is")
-    return Study.of(history, months)
+    return Study.of(reckoned_with(series), months, blend)
 
 
 def forecast_from(state: State, found: Study) -> Forecast:
     """Forecast what was studied; see `forecast`."""
     months, known = len(found.ahead), len(found.history)
     method = method_for(known)
+    mean = _mean(state, found.history, found.ahead, found.blend)
     if method == "blend":
-        mean = found.ahead @ weights_of(state["blend"])
         reach = factors(state["bands"], months) * own_reach(found.trials) * grown(months)
     else:
-        mean = found.ahead[:, FORECASTERS.index(STAND_INS[method])]
         reach = short_reach(found.history, months)
     if known < FEWEST:
         reach = np.full(months, np.nan)
-    floor = 0.0 if found.history.min() >= 0 else -np.inf
-    mean, lower = (np.maximum(one, floor) for one in (mean, mean - reach))
+    lower = np.maximum(mean - reach, _floor(found.history))
     note = FLAT if not np.nan_to_num(reach, nan=1.0).any() else _note(known)
     return Forecast(mean, lower, np.maximum(mean, mean + reach), method, note)
+
+
+def mean_of(state: State, history: Vector, months: int, blend: Blend) -> Vector:
+    """Return what a history's months to come bring, without a band: shape (months,)."""
+    (found,) = ahead([history], months)
+    return _mean(state, history, blend.completed(history, found), blend)
+
+
+def _mean(state: State, history: Vector, forecasts: Matrix, blend: Blend) -> Vector:
+    method = method_for(len(history))
+    if method == "blend":
+        mean = forecasts @ blend.weights_of(state["blend"])
+    else:
+        mean = forecasts[:, FORECASTERS.index(STAND_INS[method])]
+    return np.maximum(mean, _floor(history))
+
+
+def _floor(history: Vector) -> float:
+    return 0.0 if history.min() >= 0 else -np.inf
 
 
 def method_for(months: int) -> Method:

@@ -62,6 +62,21 @@ def as_history(amounts: Sequence[object], latest: int = LONGEST) -> Vector:
     return np.array([_amount(one) for one in amounts[-latest:]], dtype=np.float64)
 
 
+def reckoned_with(series: Vector) -> Vector:
+    """Return the latest months of amounts, if they can be reckoned with.
+
+    Raises
+    ------
+    DataError
+        As in `as_history`, and if there is no month.
+    """
+    if len(series) == 0:
+        raise DataError("history: expected at least one month, found none; send what there is")
+    if len(series) > MOST or not (np.abs(series[-LONGEST:]) <= LARGEST).all():
+        return as_history(series.tolist())  # which says what is wrong
+    return series[-LONGEST:].astype(np.float64)
+
+
 def _amount(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refused(f"a {type(value).__name__} in the list")

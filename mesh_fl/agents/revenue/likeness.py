@@ -1,9 +1,9 @@
 """Which clients are alike: by industry and by size."""
 
+import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
-
-import numpy as np
 
 from mesh_fl.agents.revenue.accounts import Client
 
@@ -45,8 +45,8 @@ class Alike:
 def groups_of(client: Client) -> list[Group]:
     """Return what a client is counted among, the narrowest first."""
     size = ""
-    if np.isfinite(client.employees):
-        size = SIZE_NAMES[int(np.searchsorted(SIZES, client.employees, side="right"))]
+    if math.isfinite(client.employees):
+        size = SIZE_NAMES[bisect_right(SIZES, client.employees)]
     wanted = [(client.industry, size), ("", size), (client.industry, "")]
     if not client.industry or not size:
         wanted = wanted[1:]

@@ -3,7 +3,6 @@
 import numpy as np
 
 from mesh_fl.agent import Data
-from mesh_fl.agents.revenue.blend import STEPS
 from mesh_fl.agents.revenue.conformal import PUBLIC_FACTOR, grown
 
 MOVED = 0.6
@@ -13,12 +12,12 @@ NOISE = 0.3
 """Mean size of a miss of the hidden blend one month ahead, in naive ones."""
 
 
-def made_up(records: int, horizon: int, seed: int) -> Data:
+def made_up(records: int, horizon: int, moves: int, seed: int) -> Data:
     """Return records whose best blend depends on the seed alone."""
     random = np.random.default_rng(seed)
-    direction = random.normal(size=len(STEPS))
+    direction = random.normal(size=moves)
     moved = MOVED * direction / np.linalg.norm(direction)
-    apart = random.normal(0, 0.6, (records, 1, len(STEPS))) * grown(horizon)[:, None]
+    apart = random.normal(0, 0.6, (records, 1, moves)) * grown(horizon)[:, None]
     miss = random.laplace(0, NOISE, (records, horizon)) * grown(horizon)
     missed = (apart * moved).sum(axis=2) + miss
     level = random.uniform(5, 20, (records, 1))

@@ -7,13 +7,15 @@ from typing import Literal
 from mesh_fl.agent import State
 from mesh_fl.agents.revenue.answer import BacktestReport, ForecastError, MonthForecast
 from mesh_fl.agents.revenue.backtest import Backtest, Figures, backtest_from
+from mesh_fl.agents.revenue.blend import Blend
 from mesh_fl.agents.revenue.conformal import LEVEL
-from mesh_fl.agents.revenue.forecast import Forecast, forecast_from, study
-from mesh_fl.agents.revenue.forecasters import FORECASTERS
+from mesh_fl.agents.revenue.forecast import Forecast, forecast_from, mean_of, study
+from mesh_fl.agents.revenue.history import LONGEST
 from mesh_fl.agents.revenue.months import first_day, month_name, month_of
 from mesh_fl.agents.revenue.projection import History, Period
 from mesh_fl.agents.revenue.request import Request
 from mesh_fl.agents.revenue.rolling import Study
+from mesh_fl.agents.revenue.unusual import unusual_months, without
 
 Keep = Callable[[int, Callable[[], Study]], Study]
 """Returns what was studied of the same history and as many months before, or studies it."""
@@ -57,7 +59,7 @@ class Outlook:
         return self.months[-1].cumulative if self.months else None
 
 
-def outlook(state: State, request: Request, history: History, keep: Keep) -> Outlook:
+def outlook(state: State, request: Request, history: History, blend: Blend, keep: Keep) -> Outlook:
     """Forecast a history over a request's period.
 
     Raises
@@ -66,7 +68,7 @@ def outlook(state: State, request: Request, history: History, keep: Keep) -> Out
         If the history ended too long ago.
     """
     period = Period(request.as_of, request.period_days, history.last)
-    studied = keep(period.months, lambda: study(history.amounts, period.months))
+    studied = keep(period.months, lambda: study(history.amounts, period.months, blend))
     found, tried = forecast_from(state, studied), backtest_from(state, studied)
     months = period.told(found.mean, found.lower, found.upper)
     previous, growth_from = _previous(request, history)
@@ -87,8 +89,8 @@ def outlook(state: State, request: Request, history: History, keep: Keep) -> Out
         coverage=LEVEL if is_blend and not found.note else None,
         backtest=_report(tried) if tried else None,
         method=found.method,
-        model=_model(state, found),
-        notes=tuple(_notes(request, period, found)),
+        model=_model(state, found, len(blend.forecasters)),
+        notes=(*_notes(request, period, found, tried), *_unusual(state, history, period, blend)),
         why_none=tuple((name, why) for name, why in whys if why),
     )
 
@@ -118,6 +120,9 @@ def _previous(
     return latest, None if latest is None else "history"
 
 
+LEAST_MOVED = 0.05
+"""Share of what is projected, that unusual months must move to be told."""
+
 LEAST_AMOUNT = 0.01
 """Of a currency: growth against less would be a ratio to nothing."""
 
@@ -134,19 +139,45 @@ def _too_short(months: int) -> str:
     return f"{months} months of history, expected {FEWEST_TRIED} or more to try forecasts on"
 
 
-def _notes(request: Request, period: Period, found: Forecast) -> Iterator[str]:
+def _unusual(state: State, history: History, period: Period, blend: Blend) -> Iterator[str]:
+    """Name the months that stand far out, where the forecast rests on them."""
+    amounts = history.amounts[-LONGEST:]
+    found = unusual_months(amounts)
+    if not found:
+        return
+    both = (mean_of(state, one, period.months, blend) for one in (amounts, without(amounts, found)))
+    projected, calm = (float(one @ period.shares) for one in both)
+    if abs(projected - calm) > LEAST_MOVED * abs(projected):
+        first = history.last - len(amounts) + 1
+        told = ", ".join(
+            f"{month_name(first + one.place)} brought {one.amount:,.2f} where {one.usual:,.2f} "
+            "is usual"
+            for one in found
+        )
+        yield f"unusual months: {told}; with that instead, {calm:,.2f} would be projected"
+
+
+def _notes(
+    request: Request, period: Period, found: Forecast, tried: Backtest | None
+) -> Iterator[str]:
     if found.note:
         yield found.note
+    if tried is not None and tried.coverage is not None and tried.refutes_level:
+        yield (
+            f"of the {tried.months} months tried, {tried.coverage:.0%} lay inside of their bands, "
+            f"where {LEVEL:.0%} should; those misses count by now, and bands are "
+            f"{tried.widened:.1f} times as wide as then"
+        )
     now = month_of(request.as_of)
     if request.as_of > first_day(now):
         yield f"{month_name(now)} is not over: it is forecast, and its days from as_of on count"
 
 
-def _model(state: State, found: Forecast) -> str:
+def _model(state: State, found: Forecast, forecasters: int) -> str:
     if found.method != "blend":
         return f"{found.method}, of this history alone"
     weights = "the network's" if float(state["round"]) > 0 else "public"
-    return f"blend of {len(FORECASTERS)} forecasters around {weights} weights; conformal bands"
+    return f"blend of {forecasters} forecasters around {weights} weights; conformal bands"
 
 
 def _report(tried: Backtest) -> BacktestReport:

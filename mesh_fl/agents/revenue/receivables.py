@@ -22,33 +22,52 @@ RECURRING = ("recur", "subscription", "agreement", "contract", "managed", "month
 
 
 def overdue(accounts: Accounts) -> Iterator[Opportunity]:
-    """Yield the clients with invoices that are past their day; also those that have left."""
+    """Yield the clients with invoices that are past their day; also those that have left.
+
+    What a client has to its credit is taken off, whichever invoice it was meant for.
+    """
     invoices = accounts.invoices
     late = (invoices.due < accounts.day) & (invoices.unpaid > 0)
-    owed: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    rows = (invoices.client[late].tolist(), invoices.unpaid[late].tolist(), invoices.due[late])
-    for client_id, unpaid, due in zip(*rows, strict=True):
-        owed[str(client_id)].append((unpaid, accounts.day - float(due)))
-    for client_id, found in owed.items():
-        if client_id and sum(unpaid for unpaid, _ in found) >= LEAST_OWED:
-            yield _debt(accounts, client_id, found)
+    count = len(accounts.ids)
+    credit = -np.bincount(invoices.client, np.minimum(invoices.unpaid, 0.0), count)
+    owed: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    columns = (invoices.client[late], invoices.unpaid[late], accounts.day - invoices.due[late])
+    for place, unpaid, days in zip(*(one.tolist() for one in columns), strict=True):
+        owed[place].append((unpaid, days))
+    for place, found in owed.items():
+        open_credit = round(float(credit[place]), 2)
+        is_owed = sum(unpaid for unpaid, _ in found) - open_credit >= LEAST_OWED
+        if accounts.ids[place] and is_owed:
+            yield _debt(accounts, accounts.ids[place], found, open_credit)
 
 
-def _debt(accounts: Accounts, client_id: str, owed: list[tuple[float, float]]) -> Opportunity:
-    client, amount = accounts.client(client_id), sum(unpaid for unpaid, _ in owed)
-    days = max(late for _, late in owed)
+def _debt(
+    accounts: Accounts, client_id: str, owed: list[tuple[float, float]], credit: float
+) -> Opportunity:
+    client, unpaid = accounts.client(client_id), round(sum(unpaid for unpaid, _ in owed), 2)
     bills = counted(len(owed), "invoice")
+    told, less = f"what is unpaid of {bills} past due", "open credits of the client"
+    evidence = [Evidence(because="days since the oldest of them was due", value=_oldest(owed))]
+    if credit:
+        sum_ = f"{money(unpaid, accounts.currency)} - {money(credit, accounts.currency)}"
+        told = f"{sum_}: {told}, less {less}"
+        evidence.append(Evidence(because=less, value=credit))
+    amount = round(unpaid - credit, 2)
     return Opportunity(
         kind="overdue",
         effect="collects",
         client_id=client_id,
         client=client.name or None,
         action=f"Collect {money(amount, accounts.currency)} from {called(client)}.",
-        amount=round(amount, 2),
+        amount=amount,
         currency=currency_of(accounts),
-        arithmetic=f"what is unpaid of {bills} past due",
-        evidence=(Evidence(because="days since the oldest of them was due", value=days),),
+        arithmetic=told,
+        evidence=tuple(evidence),
     )
+
+
+def _oldest(owed: list[tuple[float, float]]) -> float:
+    return max(days for _, days in owed)
 
 
 def recurring_work(accounts: Accounts) -> Iterator[Opportunity]:
@@ -56,14 +75,15 @@ def recurring_work(accounts: Accounts) -> Iterator[Opportunity]:
     invoices = accounts.invoices
     month = months_of_days(invoices.issued)
     now = month_of(accounts.day)
-    is_one_off = {kind: _is_one_off(str(kind)) for kind in set(invoices.kind.tolist())}
-    kept = np.array([is_one_off[one] for one in invoices.kind.tolist()], dtype=bool)
-    kept &= (month >= now - LAST_MONTHS) & (month < now) & (invoices.amount > 0)
-    billed: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-    rows = (invoices.client[kept].tolist(), month[kept].tolist(), invoices.amount[kept].tolist())
-    for client_id, one, amount in zip(*rows, strict=True):
-        billed[str(client_id)][one] += amount
-    for client_id, months in billed.items():
+    kept = (month >= now - LAST_MONTHS) & (month < now) & (invoices.amount > 0)
+    is_one_off = {kind: _is_one_off(str(kind)) for kind in set(invoices.kind[kept].tolist())}
+    billed: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    columns = (invoices.kind, invoices.client, month, invoices.amount)
+    for kind, place, one, amount in zip(*(each[kept].tolist() for each in columns), strict=True):
+        if is_one_off[kind]:
+            billed[place][one] += amount
+    for place, months in billed.items():
+        client_id = accounts.ids[place]
         if len(months) >= FEWEST_MONTHS and accounts.stays(client_id):
             yield _steady(accounts, client_id, list(months.values()))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Data
-from mesh_fl.agents.revenue.blend import DIRECTIONS, PUBLIC_WEIGHTS
+from mesh_fl.agents.revenue.blend import PLAIN, Blend
 from mesh_fl.agents.revenue.conformal import grown, own_reach
 from mesh_fl.agents.revenue.forecasters import ahead
 from mesh_fl.agents.revenue.rolling import trials_of
@@ -22,7 +22,7 @@ FEWEST_HELD_OUT = 6
 """Months; a history that is too short for them is not learned from."""
 
 
-def records_of(histories: Sequence[Vector], horizon: int) -> Data:
+def records_of(histories: Sequence[Vector], horizon: int, blend: Blend = PLAIN) -> Data:
     """Return one record per history; NaN for months that one has not.
 
     Parameters
@@ -30,14 +30,15 @@ def records_of(histories: Sequence[Vector], horizon: int) -> Data:
     histories : sequence of ndarray
     horizon : int
         Months that are held out of a long one.
+    blend : Blend
 
     Returns
     -------
     dict
         "actual", "missed", "reach": shape (n, horizon), what came, what the public blend missed by,
-        and how far it reaches; "apart", shape (n, horizon, 5), how forecasts move by direction.
+        and how far it reaches; "apart", shape (n, horizon, moves), how forecasts move by direction.
     """
-    n, moves = len(histories), DIRECTIONS.shape[1]
+    n, moves = len(histories), len(blend.steps)
     data = {name: np.full((n, horizon), np.nan) for name in ("actual", "missed", "reach")}
     apart = np.full((n, horizon, moves), np.nan)
     places = [place for place, one in enumerate(histories) if held_out(one, horizon)]
@@ -48,11 +49,12 @@ def records_of(histories: Sequence[Vector], horizon: int) -> Data:
         unit, months = naive_miss(known[row]), held[row]
         if unit <= 0:
             continue
-        actual, each = histories[place][-months:] / unit, forecasts[row, :months] / unit
+        actual = histories[place][-months:] / unit
+        each = blend.completed(known[row], forecasts[row, :months]) / unit
         data["actual"][place, :months] = actual
-        data["missed"][place, :months] = actual - each @ PUBLIC_WEIGHTS
+        data["missed"][place, :months] = actual - each @ blend.public_weights
         data["reach"][place, :months] = own_reach(trials[row]) / unit * grown(months)
-        apart[place, :months] = each @ DIRECTIONS
+        apart[place, :months] = each @ blend.directions
     return {**data, "apart": apart}
 
 

@@ -16,6 +16,9 @@ from mesh_fl.schema import Field, Table
 LONGEST_PERIOD_DAYS = 1830
 USUAL_PERIOD_DAYS = 365
 
+LONGEST_ID, LONGEST_CURRENCY = 500, 20
+"""Characters of a request's fields."""
+
 EARLIEST = first_day(12)
 LATEST = first_day(12 * 230)
 """Days that may be asked about: 1971 to 2199."""
@@ -113,7 +116,7 @@ def requests_of(table: Table, today: int) -> Iterator[Request]:
     Raises
     ------
     DataError
-        If a history cannot be read, or a time is too far away.
+        If a history cannot be read, a time is too far away, or an id or a currency too long.
     """
     columns = {one.name: _column(table, one) for one in fields()}
     for row in range(len(columns["history"])):
@@ -121,12 +124,17 @@ def requests_of(table: Table, today: int) -> Iterator[Request]:
         yield Request(
             history=_history(str(told["history"])),
             start=_month(told["start"]),
-            client_id=plain_id(str(told["client_id"])),
-            currency=currency_code(str(told["currency"])),
+            client_id=plain_id(_short("client_id", str(told["client_id"]), LONGEST_ID)),
+            currency=plain_currency(_short("currency", str(told["currency"]), LONGEST_CURRENCY)),
             period_days=math.ceil(_number(told["period_days"]) or USUAL_PERIOD_DAYS),
             current_revenue=_number(told["current_revenue"]),
             as_of=_day(told["as_of"], "as_of", today),
         )
+
+
+def plain_currency(written: str) -> str:
+    """Write a currency in one spelling; no code is longer than what is kept of it."""
+    return currency_code(written[: 2 * LONGEST_CURRENCY])[:LONGEST_CURRENCY]
 
 
 def plain_id(written: str) -> str:
@@ -139,6 +147,16 @@ def _column(table: Table, wanted: Field) -> list[object]:
         return list(table[wanted.name].tolist())
     empty = math.nan if wanted.kind in {"number", "time"} else ""
     return [empty] * len(next(iter(table.values()), ()))
+
+
+def _short(name: str, written: str, most: int) -> str:
+    """Return what was told, unless it is too long to be told back."""
+    plain = written.strip()
+    if len(plain) > most:
+        raise DataError(
+            f"{name}: expected at most {most} characters, found {len(plain)}: {plain[:20]!r}..."
+        )
+    return plain
 
 
 def _history(written: str) -> Vector | None:

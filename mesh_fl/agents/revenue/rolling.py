@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_fl.agents.revenue.blend import PLAIN, Blend
 from mesh_fl.agents.revenue.forecasters import ahead
 from mesh_fl.agents.revenue.seasonality import SEASON
 
@@ -26,8 +27,7 @@ class Trial:
         What was known then.
     actual : ndarray, shape (h,)
         What came.
-    forecasts : ndarray, shape (h, 6)
-        By forecaster.
+    forecasts : ndarray, shape (h, forecasters)
     """
 
     known: Vector
@@ -41,28 +41,33 @@ class Study:
 
     Parameters
     ----------
+    blend : Blend
     history : ndarray, shape (n,)
-    ahead : ndarray, shape (months, 6)
+    ahead : ndarray, shape (months, forecasters)
         Of the months to come.
     trials : list of Trial
         None of a history that was too short.
     earlier : list of list of Trial
-        For each trial those that could have been made before it.
+        For each trial those that could have been made before it, by `FORECASTERS` alone: public
+        weights, which bands are made of, give the others none.
     """
 
+    blend: Blend
     history: Vector
     ahead: Matrix
     trials: list[Trial]
     earlier: list[list[Trial]]
 
     @classmethod
-    def of(cls, history: Vector, months: int) -> "Study":
+    def of(cls, history: Vector, months: int, blend: Blend = PLAIN) -> "Study":
         """Run the forecasters once, on all that was known at any of the moments."""
         backs = sorted({0, *BACK, *(one + other for one in BACK for other in BACK)})
         known = {back: history[: len(history) - back] for back in backs}
         told = [back for back in backs if back == 0 or len(known[back]) >= SEASON]
         rows = ahead([known[back] for back in told], max(months, *BACK))
         found = dict(zip(told, rows, strict=True))
+        for back in {0, *BACK} & found.keys():
+            found[back] = blend.completed(known[back], found[back])
 
         def trials(end: int) -> list[Trial]:
             return [
@@ -72,7 +77,7 @@ class Study:
             ]
 
         earlier = [trials(back) for back in BACK if back in found]
-        return cls(history, found[0][:months], trials(0), earlier)
+        return cls(blend, history, found[0][:months], trials(0), earlier)
 
 
 def trials_of(histories: Sequence[Vector]) -> list[list[Trial]]:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agents.revenue.blend import STEPS
 from mesh_fl.agents.revenue.conformal import KNOTS, LEVEL, outside, shares_of_knots
 from mesh_fl.layout import Layout
 
@@ -16,11 +15,14 @@ BAND_WEIGHT = 0.5
 PULL_SHARE = 0.85
 """Of the clip, at most for the blend."""
 
-LAYOUT: Layout = {"pull": (len(STEPS),), "excess": (len(KNOTS),)}
+
+def layout_of(moves: int) -> Layout:
+    """Return the blocks of a row where the blend has so many directions."""
+    return {"pull": (moves,), "excess": (len(KNOTS),)}
 
 
 def pulls(miss: Matrix, apart: NDArray[np.float64]) -> Matrix:
-    """Return minus the gradient of each record's mean absolute miss, shape (n, 5)."""
+    """Return minus the gradient of each record's mean absolute miss, shape (n, moves)."""
     return _mean_of_known(np.sign(miss)[:, :, None] * apart)
 
 
@@ -31,14 +33,17 @@ def excesses(miss: Matrix, reach: Matrix, logs: Vector) -> Matrix:
 
 
 def rows_of(pull: Matrix, excess: Matrix, clip: float) -> Matrix:
-    """Put both parts into rows, the pull cut to its share of the clip.
+    """Put both parts into rows no longer than the clip, the pull cut to its share of it.
 
     Otherwise long pulls, which come with large misses, would take most of the excess with them as
     the row is clipped, and bands would stay too narrow.
     """
     length = np.linalg.norm(pull, axis=1, keepdims=True)
     cut = pull * np.minimum(1.0, PULL_SHARE * clip / np.maximum(length, 1e-300))
-    return np.hstack([cut, BAND_WEIGHT * excess])
+    rows = np.hstack([cut, BAND_WEIGHT * excess])
+    whole = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: Matrix = rows * np.minimum(1.0, clip / np.maximum(whole, 1e-300))
+    return scaled
 
 
 def _mean_of_known(values: NDArray[np.float64]) -> Matrix:

@@ -113,24 +113,26 @@ def smooth(starts: Sequence[Start]) -> Smoothed:
     months = max(len(start.values) for start in starts)
     shape = (len(starts), GRID_SIZE)
     alpha, beta, damping, gamma = np.array([start.grid for start in starts]).transpose(2, 0, 1)
-    levels, trends, squares, error = (np.zeros(shape) for _ in range(4))
-    seasons = np.zeros((SEASON, *shape))
+    gains, lines = np.stack([alpha, beta]), np.zeros((2, *shape))
+    damping, gamma = np.ascontiguousarray(damping), np.ascontiguousarray(gamma)
+    levels, trends = lines
+    squares, error, part, both = (np.zeros(one) for one in (shape, shape, shape, lines.shape))
+    seasons, calendar = np.zeros((SEASON, *shape)), np.arange(SEASON)
     columns, beginning = _aligned([start.values for start in starts], months)
     for month in range(months):
         for row in beginning.get(month, ()):
             # What ran before a history's first month is overwritten as it begins.
             levels[row], trends[row], squares[row] = starts[row].level, starts[row].trend, 0.0
-            seasons[:, row] = np.roll(starts[row].season, month)[:, None]
+            seasons[:, row] = starts[row].season[(calendar - month) % SEASON, None]
         season = seasons[month % SEASON]
         trends *= damping
         levels += trends
         np.subtract(columns[month], levels, out=error)
         error -= season
-        levels += alpha * error
-        trends += beta * error
-        season += gamma * error
-        error *= error
-        squares += error
+        # Into arrays that are there already: most of the time goes into calls, not numbers.
+        lines += np.multiply(gains, error, out=both)
+        season += np.multiply(gamma, error, out=part)
+        squares += np.multiply(error, error, out=part)
     best = squares.argmin(axis=1)
     rows = np.arange(len(starts))
     coming = np.roll(seasons, -months, axis=0)[:, rows, best].T

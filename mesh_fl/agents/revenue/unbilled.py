@@ -1,6 +1,5 @@
 """Seats and hours that grew while what is paid for them did not."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,40 +72,23 @@ def unbilled_work(accounts: Accounts) -> Iterator[Opportunity]:
         return
     # Hours after the newest invoice are not unbilled: their invoices are not here yet.
     until = int(invoices.issued.max()) + 1
-    hours = _halves(until, work.client, work.opened, work.hours)
-    paid = _halves(until, invoices.client, invoices.issued, invoices.amount)
-    for client_id, worked in hours.items():
-        billed = paid.get(client_id, Halves())
-        if worked.before < LEAST_HOURS or not billed.is_steady:
-            continue
+    count = len(accounts.ids)
+    hours = Halves.of(until, work.client, work.opened, work.hours, count)
+    paid = Halves.of(until, invoices.client, invoices.issued, invoices.amount, count)
+    known = (hours.before >= LEAST_HOURS) & paid.are_steady
+    for place in np.flatnonzero(known).tolist():
+        worked, billed = hours.change(place), paid.change(place)
         outgrown = worked.growth - max(billed.growth, 0.0)
-        if outgrown >= LEAST_GROWTH and accounts.stays(client_id):
-            yield _work(accounts, client_id, worked, billed)
+        if outgrown >= LEAST_GROWTH and accounts.stays(accounts.ids[place]):
+            yield _work(accounts, accounts.ids[place], worked, billed)
 
 
-@dataclass
-class Halves:
-    """What the half year before last brought, and the last one; the largest entry of each."""
+@dataclass(frozen=True)
+class Change:
+    """What the half year before last brought, and the last one."""
 
-    before: float = 0.0
-    now: float = 0.0
-    largest_before: float = 0.0
-    largest_now: float = 0.0
-
-    def add(self, amount: float, *, is_last: bool) -> None:
-        """Count an entry."""
-        if is_last:
-            self.now += amount
-            self.largest_now = max(self.largest_now, amount)
-        else:
-            self.before += amount
-            self.largest_before = max(self.largest_before, amount)
-
-    @property
-    def is_steady(self) -> bool:
-        """Tell whether both brought something, and neither most of it by one entry."""
-        pairs = ((self.before, self.largest_before), (self.now, self.largest_now))
-        return all(total > 0 and largest <= MOST_OF_ONE * total for total, largest in pairs)
+    before: float
+    now: float
 
     @property
     def growth(self) -> float:
@@ -114,7 +96,48 @@ class Halves:
         return self.now / self.before - 1
 
 
-def _work(accounts: Accounts, client_id: str, worked: Halves, billed: Halves) -> Opportunity:
+@dataclass(frozen=True)
+class Halves:
+    """What both half years brought by client, and the largest entry of each.
+
+    Parameters
+    ----------
+    before, now, largest_before, largest_now : ndarray, shape (clients,)
+    """
+
+    before: Vector
+    now: Vector
+    largest_before: Vector
+    largest_now: Vector
+
+    @classmethod
+    def of(
+        cls, until: int, client: Integers, day: Integers, amount: Vector, clients: int
+    ) -> "Halves":
+        """Add up the entries of the two half years before a day."""
+        sums, largest = [], []
+        for end in (until - STRETCH_DAYS, until):
+            inside = (day >= end - STRETCH_DAYS) & (day < end)
+            who, what = client[inside], amount[inside]
+            sums.append(np.bincount(who, what, clients).astype(np.float64))
+            most = np.zeros(clients)
+            np.maximum.at(most, who, what)
+            largest.append(most)
+        return cls(*sums, *largest)
+
+    @property
+    def are_steady(self) -> NDArray[np.bool_]:
+        """Tell where both brought something, and neither most of it by one entry."""
+        before = (self.before > 0) & (self.largest_before <= MOST_OF_ONE * self.before)
+        now = (self.now > 0) & (self.largest_now <= MOST_OF_ONE * self.now)
+        return before & now
+
+    def change(self, place: int) -> Change:
+        """Return what one client brought."""
+        return Change(float(self.before[place]), float(self.now[place]))
+
+
+def _work(accounts: Accounts, client_id: str, worked: Change, billed: Change) -> Opportunity:
     client, rate = accounts.client(client_id), round(billed.before / worked.before, 2)
     hours, paid = round(worked.now, 2), round(billed.now, 2)
     at_rate = f"{hours:g} h x {money(rate, accounts.currency)} an hour, as before"
@@ -134,15 +157,3 @@ def _work(accounts: Accounts, client_id: str, worked: Halves, billed: Halves) ->
             Evidence(because="ticket hours of those days", value=hours),
         ),
     )
-
-
-def _halves(
-    until: int, client: NDArray[np.object_], day: Integers, amount: Vector
-) -> dict[str, Halves]:
-    recent = (day >= until - 2 * STRETCH_DAYS) & (day < until)
-    is_last = (day >= until - STRETCH_DAYS)[recent]
-    found: dict[str, Halves] = defaultdict(Halves)
-    rows = (client[recent].tolist(), is_last.tolist(), amount[recent].tolist())
-    for client_id, last, one in zip(*rows, strict=True):
-        found[str(client_id)].add(one, is_last=last)
-    return found

@@ -5,10 +5,9 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agents.query.currency_code import currency_code
 from mesh_fl.agents.revenue.books import Books
 from mesh_fl.agents.revenue.entries import days_of, named
-from mesh_fl.agents.revenue.request import plain_id
+from mesh_fl.agents.revenue.request import plain_currency, plain_id
 from mesh_fl.schema import Table
 
 
@@ -34,7 +33,7 @@ def usual_currency(books: Books, client_id: str, day: int) -> str:
         kept = _known(table, name, day)
         if client_id:
             kept &= named(table["client_id"], plain_id) == client_id
-        counts = Counter(named(table["currency"], currency_code)[kept].tolist())
+        counts = Counter(named(table["currency"], plain_currency)[kept].tolist())
         if counts:
             return str(min(counts, key=lambda one: (-counts[one], one)))
     return ""

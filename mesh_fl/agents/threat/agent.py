@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Answering, Data, Rows, State, Total
 from mesh_fl.agents._logistic import auc, exact_auc
+from mesh_fl.agents._momentum import at_rest, moved
 from mesh_fl.agents._ordinal import Prior, fit_map, gradient_rows, in_order, level_chances
+from mesh_fl.agents._soundness import refuse_unsound
 from mesh_fl.agents.threat.answer import ThreatAnswer
 from mesh_fl.agents.threat.desk import Desk
 from mesh_fl.agents.threat.references import read_references
 from mesh_fl.agents.threat.severity import LEVELS, KindWeight, Words, declared, features, kinds_of
-from mesh_fl.errors import AgentError, ConfigError, DataError
+from mesh_fl.errors import AgentError, DataError
 from mesh_fl.layout import Layout
 from mesh_fl.schema import Field, Table
 from mesh_fl.site import Files, Site
@@ -83,10 +85,7 @@ class ThreatIntelligence(Agent):
 
     def __post_init__(self) -> None:
         """Refuse a configuration that cannot train."""
-        for name, sound, expected in self._rules():
-            if not sound:
-                found = repr(getattr(self, name))[:80]
-                raise ConfigError(f"threat, {name}: expected {expected}, found {found}")
+        refuse_unsound(self, "threat", self._rules())
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         names = [one.name for one in self.words]
@@ -161,12 +160,7 @@ class ThreatIntelligence(Agent):
         words = [one.weight for one in self.words]
         kinds = [one.weight for one in self.kinds]
         model = np.array([*words, *kinds, *PUBLIC_CUTS])
-        return {
-            "weights": model,
-            "velocity": np.zeros_like(model),
-            "mean": model.copy(),
-            "round": np.array(0.0),
-        }
+        return at_rest(model)
 
     def layout(self, state: State) -> Layout:
         """Return the one block that is summed, the gradient."""
@@ -178,12 +172,8 @@ class ThreatIntelligence(Agent):
 
     def apply(self, state: State, total: Total) -> State:
         """Take one step with momentum; the mean gives iterate t a weight proportional to t."""
-        step = total["gradient"] / self.records
-        velocity = self.momentum * state["velocity"] - self.learning_rate * step
-        weights = state["weights"] + velocity
-        rounds = np.asarray(state["round"] + 1)
-        mean = state["mean"] + (weights - state["mean"]) * 2 / (rounds + 1)
-        return {"weights": weights, "velocity": velocity, "mean": mean, "round": rounds}
+        step = self.learning_rate * (total["gradient"] / self.records)
+        return moved(state, step, self.momentum)
 
     def predict(self, state: State, data: Data) -> NDArray[np.float64]:
         """Return the chance of each level: shape (n, 4)."""

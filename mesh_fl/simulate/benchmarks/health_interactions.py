@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from mesh_fl.simulate.benchmarks.benchmark import Baseline, Benchmark
+from mesh_fl.simulate.benchmarks.benchmark import Benchmark
 from mesh_fl.simulate.benchmarks.health import AUC, PACKAGE, declared_mlc_churn
-from mesh_fl.simulate.benchmarks.health_trees import small_leaves_auc
+from mesh_fl.simulate.benchmarks.health_trees import SMALL_LEAVES
 from mesh_fl.simulate.trial import Workload
 
 
@@ -17,11 +17,7 @@ def interaction_benchmarks() -> tuple[Benchmark, ...]:
         source="5,000 customers of a telephone company, artificial, from the MLC++ software; "
         f"mlc_churn of {PACKAGE}. What its columns say together was declared with the table known; "
         "interactions, clip and rate were chosen on other splits of it (seeds 0-29)",
-        baseline=Baseline(
-            "LightGBM, small leaves",
-            small_leaves_auc,
-            "LightGBM has 8 leaves of at least 5 records each and a rate of .05.",
-        ),
+        baseline=SMALL_LEAVES,
     )
     return (
         declared(workload=mlc_churn_with_interactions, dataset="mlc_churn_interactions"),

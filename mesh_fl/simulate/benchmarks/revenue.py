@@ -1,11 +1,14 @@
 """Revenue forecasting, on the monthly series of two public competitions."""
 
+from collections.abc import Iterable
 from functools import cache, partial
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Data
+from mesh_fl.agents.revenue.agent import RevenueForecasting
 from mesh_fl.agents.revenue.conformal import LEVEL
 from mesh_fl.agents.revenue.forecasters import ahead
 from mesh_fl.agents.revenue.records import held_out, naive_miss, records_of
@@ -98,6 +101,45 @@ def own_quantile(train: Data, test: Data, seed: int) -> float:
     half = float(np.nanquantile(np.abs(train["missed"].astype(np.float64)), LEVEL))
     missed = np.abs(test["missed"].astype(np.float64))
     return abs(float(np.mean(missed[np.isfinite(missed)] <= half)) - LEVEL)
+
+
+def with_prophet(competition: str, every: int, seeds: Iterable[int]) -> dict[str, float]:
+    """Return MASEs with and without Prophet; blends are adapted on a half, judged on the other.
+
+    Parameters
+    ----------
+    competition : str
+    every : int
+        One series in so many is taken, since Prophet is slow.
+    seeds : iterable of int
+        Of the halves.
+
+    Raises
+    ------
+    ConfigError
+        If the package of the series or Prophet is not installed.
+    """
+    horizon, series = HORIZONS[competition], histories(competition)[::every]
+    agents = {
+        "six": RevenueForecasting(horizon=horizon),
+        "with prophet": RevenueForecasting(horizon=horizon, prophet=True),
+    }
+    data = {name: records_of(series, horizon, one.blending) for name, one in agents.items()}
+    found: dict[str, list[float]] = {"public": [], **{name: [] for name in agents}}
+    for seed in seeds:
+        order = np.random.default_rng(seed).permutation(len(series))
+        for own, others in permutations(np.array_split(order, 2)):
+            for name, one in agents.items():
+                state = one.adapt(one.init(), _some(data[name], own))
+                found[name].append(one.evaluate(state, _some(data[name], others))["mase"])
+            public = agents["six"].init()
+            judged = agents["six"].evaluate(public, _some(data["six"], others))
+            found["public"].append(judged["mase"])
+    return {name: float(np.mean(one)) for name, one in found.items()}
+
+
+def _some(data: Data, places: NDArray[np.int64]) -> Data:
+    return {name: one[places] for name, one in data.items()}
 
 
 @cache

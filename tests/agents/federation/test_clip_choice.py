@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mesh_fl.agents._histogram import EMPTY, Histogram, one_hot
 from mesh_fl.agents.federation.choosing import choice
-from mesh_fl.agents.federation.clip import LENGTH_SHARE, Lengths, exact_clip, stretch
+from mesh_fl.agents.federation.clip import KEPT_WHOLE, Lengths, exact_clip, stretch
 from mesh_fl.agents.federation.norms import Grid
 from mesh_fl.errors import AgentError
 
@@ -29,10 +29,17 @@ def lengths_like(kind: str, random) -> np.ndarray:
     return np.concatenate([idle, random.lognormal(-1.0, 0.4, 8000)])
 
 
-def test_the_rule_is_that_a_share_of_all_length_lies_in_rows_no_longer() -> None:
+def test_the_rule_is_that_half_of_what_is_left_belongs_to_rows_left_whole() -> None:
     norms = np.random.default_rng(1).lognormal(0, 1, 5000)
     clip = exact_clip(norms)
-    assert norms[norms <= clip].sum() / norms.sum() == pytest.approx(LENGTH_SHARE, abs=0.001)
+    left = np.minimum(norms, clip)
+    assert left[norms <= clip].sum() / left.sum() == pytest.approx(KEPT_WHOLE, abs=0.001)
+
+
+def test_how_long_the_longest_rows_are_does_not_matter() -> None:
+    norms = np.random.default_rng(1).lognormal(0, 1, 5000)
+    stretched = np.where(norms > 2 * exact_clip(norms), norms * 100, norms)
+    assert exact_clip(stretched) == exact_clip(norms)
 
 
 def test_rows_that_teach_nothing_change_no_clip() -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+from datetime import date
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from mesh_fl.agents.federation.agent import FederatedLearning
 from mesh_fl.agents.federation.clip import exact_clip
 from mesh_fl.agents.federation.target import target_agent
+from mesh_fl.agents.health import ClientHealth
 from mesh_fl.agents.threat.agent import ThreatIntelligence
 from mesh_fl.check import check_agent
 from mesh_fl.errors import ConfigError, DataError
@@ -146,3 +148,9 @@ def test_made_up_records_come_from_the_other_agent() -> None:
     found = agent.simulated(500, seed=3)
     assert found["norm"].shape == (500,)
     assert (found["norm"] > 0).any()
+
+
+def test_at_home_the_other_agent_is_as_it_is_at_home() -> None:
+    today = date(2026, 11, 23)
+    other = FederatedLearning(target="health").at_home(today)._target.agent
+    assert other == ClientHealth(records=1000.0).at_home(today)

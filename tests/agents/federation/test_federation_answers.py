@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mesh_fl.agents.federation.agent import FederatedLearning
 from mesh_fl.agents.federation.desk import Desk
-from mesh_fl.errors import ConfigError
+from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.training_facts import TrainingFacts
 
 FORECAST = {
@@ -104,6 +104,16 @@ def test_what_to_do_next_follows_from_the_facts() -> None:
     assert "about 300 would gain" in of(forecast=idle).reason
     assert "round 3 of 16" in of(finished=False, round=3).reason
     assert of(members=1).action == "do not train"
+    strict = of(survivors=95)
+    assert strict.action == "do not train"
+    assert "takes 95 at least" in strict.reason
+    assert of(members=9, colluders=9).action == "do not train"
+
+
+def test_what_one_training_insists_on_does_not_bind_another() -> None:
+    small = dataclasses.replace(HEALTH, agent="market", members=12)
+    found = ask(dataclasses.replace(HEALTH, survivors=60), small).next_recommended
+    assert [one.action for one in found] == ["train", "train"]
 
 
 def test_where_nothing_is_known_it_is_said() -> None:
@@ -112,12 +122,25 @@ def test_where_nothing_is_known_it_is_said() -> None:
     assert answer.trainings == ()
     named = {name for name, value in answer if value in (None, {}, ())} - {"unavailable"}
     assert named == set(answer.unavailable)
-    stranger = ask(HEALTH, agent="nobody")
-    assert "no training of nobody" in stranger.unavailable["round"]
+    untrained = ask(HEALTH, agent="market")
+    assert "no training of market" in untrained.unavailable["round"]
+
+
+@pytest.mark.parametrize("agent", ["nope", "health, market", "../x", "\u017f"])
+def test_an_agent_that_nobody_knows_is_refused_with_those_that_are_known(agent) -> None:
+    own = dataclasses.replace(HEALTH, agent="acme.own:Agent")
+    with pytest.raises(DataError, match=r"expected one of acme\.own:Agent, .*threat.*; found"):
+        ask(own, agent=agent)
+    assert ask(own, agent="ACME.own:agent").agent == "acme.own:Agent"
+
+
+def test_a_training_without_a_forecast_is_planned_as_long_again() -> None:
+    (found,) = ask(dataclasses.replace(HEALTH, rounds=5, round=5, forecast={})).next_recommended
+    assert found.rounds == 5
 
 
 def test_every_missing_field_has_its_reason_and_no_other() -> None:
-    for answer in (ask(HEALTH), ask(MARKET), ask(HEALTH, agent="x")):
+    for answer in (ask(HEALTH), ask(MARKET), ask(HEALTH, agent="market")):
         missing = {name for name, value in answer if value in (None, {}, ())} - {"unavailable"}
         assert missing == set(answer.unavailable)
 
@@ -144,13 +167,17 @@ def test_an_agent_that_cannot_be_built_is_told(monkeypatch) -> None:
 
 @settings(max_examples=25)
 @given(st.text(max_size=200))
-def test_whatever_is_asked_is_answered(agent) -> None:
-    json.dumps(ask(HEALTH, agent=agent).model_dump(mode="json"))
+def test_whatever_is_asked_is_answered_or_refused(agent) -> None:
+    try:
+        json.dumps(ask(HEALTH, agent=agent).model_dump(mode="json"))
+    except DataError as error:
+        json.dumps(str(error))
 
 
 def test_a_megabyte_is_not_told_again() -> None:
-    answer = ask(HEALTH, agent="x" * 1_000_000)
-    assert len(answer.model_dump_json()) < 5000
+    with pytest.raises(DataError) as found:
+        ask(HEALTH, agent="x" * 1_000_000)
+    assert len(str(found.value)) < 1000
 
 
 def test_reference_files_are_refused(tmp_path) -> None:

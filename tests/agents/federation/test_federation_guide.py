@@ -9,7 +9,7 @@ from mesh_fl.agents.federation.answer import (
     Next,
     TrainingReport,
 )
-from mesh_fl.agents.federation.clip import LENGTH_SHARE
+from mesh_fl.agents.federation.clip import KEPT_WHOLE
 
 GUIDE = (Path(__file__).parents[3] / "docs/guides/federation.md").read_text("utf-8")
 
@@ -24,7 +24,7 @@ def test_every_setting_is_named_with_its_default() -> None:
     agent = FederatedLearning()
     for name in ("octaves_below", "octaves_above", "cells_per_octave"):
         assert re.search(rf"`{name}`.*\b{getattr(agent, name)}\b", GUIDE), name
-    assert f"{LENGTH_SHARE:.0%}".replace("%", " %") in GUIDE
+    assert f"{KEPT_WHOLE:.0%}".replace("%", " %") in GUIDE
 
 
 def test_links_lead_somewhere() -> None:

@@ -78,7 +78,14 @@ def test_agents_that_gain_most_come_first_and_those_that_gain_nothing_last() -> 
 def test_one_table_pays_for_what_gains_most_only() -> None:
     steps = steer(
         [
-            candidate("less", outlook(0.82), cost=1.0, left=1.5, table="clients"),
+            candidate(
+                "less",
+                outlook(0.82),
+                cost=1.0,
+                left=1.5,
+                table="clients",
+                epsilon_of=lambda x: 8 * x,
+            ),
             candidate("more", outlook(0.90), cost=1.0, left=1.5, table="clients"),
             candidate("else", outlook(0.81), cost=1.0, left=1.0, table="tickets"),
         ],
@@ -89,13 +96,25 @@ def test_one_table_pays_for_what_gains_most_only() -> None:
         "else": True,
         "less": False,
     }
-    assert "0.5 is left to table clients" in steps[-1].reason
+    assert "cost a record epsilon 8, and 4 is left to table clients" in steps[-1].reason
 
 
 def test_what_one_agent_knows_to_be_left_binds_the_other() -> None:
     one = candidate("a", outlook(0.9), cost=1.0, left=5.0, table="t")
     other = candidate("b", outlook(0.8), cost=1.0, left=0.5, table="t")
     assert not any(step.trains for step in steer([one, other], Floor()))
+
+
+def test_a_part_of_a_budget_is_no_more_than_that_part() -> None:
+    one = candidate("a", outlook(0.9), cost=0.5, left=1.0, own=0.5, table="t")
+    other = candidate("b", outlook(0.8), cost=0.5, left=1.0, own=0.1, table="t")
+    steps = steer([one, other], Floor())
+    assert [(step.agent, step.trains) for step in steps] == [("a", True), ("b", False)]
+
+
+def test_what_was_planned_last_is_planned_again_where_no_forecast_tells() -> None:
+    (step,) = steer([candidate("a", usual_rounds=5)], Floor())
+    assert step.rounds == 5
 
 
 def test_survivors_follow_attendance_and_never_fall_below_policy() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import date
 
 import numpy as np
 import pytest
@@ -83,6 +84,16 @@ def test_a_client_is_answered_from_its_own_rows() -> None:
         "tickets_per_employee", "ticket_change_percent", "resolution_hours", "sla_missed_percent",
         "csat_gap", "late_invoices_percent", "days_overdue", "months_to_end",
     }  # fmt: skip
+
+
+def test_a_client_whose_agreements_have_all_ended_is_told_apart() -> None:
+    agreement = {"client_id": "gone", "start_at": day(-400), "amount": 100, "period": "month"}
+    ended = {"clients": [{"client_id": "gone"}], "agreements": [{**agreement, "end_at": day(-9)}]}
+    running = {**ended, "agreements": [{**agreement, "end_at": day(9)}]}
+    asked = {"as_of": NOW, "client_id": "gone"}
+    told = answer(served(own(ended)), asked)["caution"]
+    assert told.startswith(f"none of its agreements runs on {NOW[:10]}")
+    assert answer(served(own(running)), asked)["caution"] == ""
 
 
 def test_reasons_add_up_and_say_what_was_read() -> None:
@@ -357,3 +368,7 @@ def test_training_moves_an_answer_away_from_the_rule_score() -> None:
     told = answer(served(own(TABLES), agent, state), {"client_id": "bad", "as_of": NOW})
     assert told["model_used"] == "logistic"
     assert told["rule_score"] != pytest.approx(told["health_score"], abs=1e-3)
+
+
+def test_at_home_the_label_days_are_over_as_late_as_can_be() -> None:
+    assert ClientHealth(label_days=30).at_home(date(2026, 3, 1)).as_of == "2026-01-29"

@@ -9,7 +9,7 @@ from revenue_rows import asked, chances, monthly_invoices
 
 from mesh_fl.agents.health.agent import ClientHealth
 from mesh_fl.agents.market.agent import MarketIntelligence
-from mesh_fl.agents.revenue.accounts import accounts_of
+from mesh_fl.agents.revenue.account_history import accounts_of
 from mesh_fl.agents.revenue.books import Books
 from mesh_fl.agents.revenue.opportunities import MOST_TOLD, opportunities
 from mesh_fl.agents.revenue.wording import money
@@ -192,10 +192,42 @@ def test_what_is_overdue_is_collected_of_lost_clients_too() -> None:
     ]
     people = [{"client_id": "a", "lost_at": "2026-10-01"}]
     found = only("overdue", invoices=bills, clients=people)
-    assert (found.amount, found.evidence[0].value, found.currency) == (190.5, 60, "EUR")
+    # Ninety of them are taken off: the credit is open too.
+    assert (found.amount, found.evidence[0].value, found.currency) == (100.5, 60, "EUR")
     # Without any date of payment nobody knows what is paid.
     unknown = [{**one, "paid_at": None} for one in bills]
     assert only("overdue", invoices=unknown, clients=people).amount == 120.5
+
+
+@pytest.mark.parametrize(
+    ("credit", "owed"),
+    [
+        ({"kind": "Credit note", "total": 100, "balance": 40}, 460),
+        ({"kind": "Credit note", "total": 100, "balance": -40}, 460),
+        ({"total": -100, "balance": 40}, 460),
+        ({"total": -100, "paid_at": "2026-09-30", "balance": -40}, 500),
+        ({"total": -100}, 400),
+        ({"total": 100, "balance": -30}, 470),
+        ({"total": -100, "issued_at": "2026-11-02"}, 500),
+        ({"total": -100, "currency": "USD"}, 500),
+        ({"total": -100, "client_id": "b"}, 500),
+        ({"total": -600}, None),
+    ],
+    ids=str,
+)
+def test_open_credits_are_taken_off_what_is_overdue(credit, owed) -> None:
+    bill = {"client_id": "a", "issued_at": "2026-08-01", "total": 500, "currency": "EUR"}
+    bills = [
+        {**bill, "due_at": "2026-09-01", "balance": 500},
+        {**bill, "issued_at": "2026-07-01", "paid_at": "2026-07-09"},
+        {**bill, "issued_at": "2026-09-01", **credit},
+    ]
+    found = chances("overdue", invoices=bills)
+    assert [one.amount for one in found] == ([] if owed is None else [owed])
+    for one in found:
+        told = "500.00 EUR - " in one.arithmetic
+        assert told is (owed < 500)
+        assert one.evidence[1:] == () or one.evidence[1].value == 500 - owed
 
 
 def test_one_off_work_of_every_month_could_be_agreed() -> None:
@@ -244,6 +276,10 @@ def test_without_a_history_in_a_currency_the_usual_one_counts(request_) -> None:
 def test_nobody_is_looked_for_in_vain() -> None:
     answer = asked({"history": [1, 2], "client_id": "zzz"}, agreements=[deal("a")])
     assert answer.unavailable["opportunities"] == "client_id is in none of the tables"
+    none = asked({"history": [1, 2], "client_id": "a"}, agreements=[deal("a", currency="EUR")])
+    assert none.unavailable["opportunities"] == (
+        "none found of client a on 2026-11-01: read were agreements, amounts in EUR"
+    )
 
 
 def test_a_history_of_its_own_brings_none() -> None:

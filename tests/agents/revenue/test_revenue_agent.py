@@ -1,4 +1,5 @@
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -182,3 +183,7 @@ def test_an_adapted_model_suits_its_owner() -> None:
     own = agent.evaluate(agent.adapt(state, data), data)
     assert own["mase"] < agent.evaluate(state, data)["mase"]
     assert own["coverage_error"] < agent.evaluate(state, data)["coverage_error"]
+
+
+def test_at_home_all_months_before_this_one_are_read() -> None:
+    assert RevenueForecasting().at_home(date(2026, 11, 23)).as_of == "2026-11-01"

@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from mesh_fl.agents.revenue.blend import (
-    DIRECTIONS,
-    PUBLIC_WEIGHTS,
-    STEPS,
+    PLAIN,
+    WITH_PROPHET,
     misses,
     refit,
-    weights_of,
 )
 from mesh_fl.agents.revenue.conformal import (
     KNOTS,
@@ -31,14 +29,17 @@ from mesh_fl.agents.revenue.rolling import BACK, trials_of
 from mesh_fl.agents.revenue.rows import BAND_WEIGHT, PULL_SHARE, excesses, pulls, rows_of
 
 
-@given(st.lists(st.floats(-5, 5), min_size=len(STEPS), max_size=len(STEPS)))
-def test_weights_add_up_to_one(moved) -> None:
-    assert weights_of(np.array(moved)).sum() == pytest.approx(1)
+@pytest.mark.parametrize("blend", [PLAIN, WITH_PROPHET], ids=["plain", "with prophet"])
+@given(st.lists(st.floats(-5, 5), min_size=6, max_size=6))
+def test_weights_add_up_to_one(blend, moved) -> None:
+    assert blend.weights_of(np.array(moved[: len(blend.steps)])).sum() == pytest.approx(1)
 
 
-def test_directions_lead_everywhere() -> None:
-    assert np.linalg.matrix_rank(DIRECTIONS) == len(STEPS)
-    assert np.array_equal(weights_of(np.zeros(len(STEPS))), PUBLIC_WEIGHTS)
+@pytest.mark.parametrize("blend", [PLAIN, WITH_PROPHET], ids=["plain", "with prophet"])
+def test_directions_lead_everywhere(blend) -> None:
+    assert np.linalg.matrix_rank(blend.directions) == len(blend.steps)
+    assert len(blend.steps) == len(blend.forecasters) - 1
+    assert np.array_equal(blend.weights_of(np.zeros(len(blend.steps))), blend.public_weights)
 
 
 @pytest.fixture
@@ -98,6 +99,10 @@ def test_rows_of_bands_are_bounded() -> None:
     assert np.linalg.norm(rows_of(np.zeros((1, 5)), excess, 1.0)) <= BAND_WEIGHT * LEVEL
     row = rows_of(np.full((1, 5), 1e6), excess, 1.0)
     assert np.linalg.norm(row[:, :5]) == pytest.approx(PULL_SHARE)
+    tight = rows_of(np.full((1, 5), 1e6), excess, 0.3)
+    assert np.linalg.norm(tight) == pytest.approx(0.3)
+    small = rows_of(np.full((1, 5), 1e-3), 0 * excess, 0.3)
+    assert np.array_equal(small[:, :5], np.full((1, 5), 1e-3))
     assert np.array_equal(row[:, 5:], BAND_WEIGHT * excess)
 
 

@@ -1,0 +1,1 @@
+"""Anomaly detection: what is unusual, how unusual, and what makes it so."""

@@ -1,0 +1,1 @@
+"""Resource allocation: how long work takes, who does it when, and how many people it needs."""
