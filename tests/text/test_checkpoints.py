@@ -285,7 +285,8 @@ def test_weights_in_several_files_and_in_half_precision(
         assert load_phraser(half).phrase(TEXTS[0], 5)
     else:
         likely = load_classifier(originals[kind]).classify(TEXTS)
-        assert np.array_equal(load_classifier(shards).classify(TEXTS), likely)
+        # Weights lie elsewhere in memory, which kernels may sum in another order.
+        assert np.allclose(load_classifier(shards).classify(TEXTS), likely, atol=1e-6)
         assert np.allclose(load_classifier(half).classify(TEXTS), likely, atol=0.01)
 
 
