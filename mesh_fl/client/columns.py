@@ -6,11 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import StringConstraints, field_validator, model_validator
 
+from mesh_fl.client.notation import PLAIN, Notation
 from mesh_fl.client.tables import Row
 from mesh_fl.config import ConfigPath, Settings
 from mesh_fl.errors import DataError
@@ -36,11 +39,29 @@ class ColumnMap(Settings):
         Several columns instead: numbers, or yes and no as 1 and 0, whose mean is the value.
     values : mapping
         The member's own words to canonical values; other words are passed on as they are.
+    format : str
+        How times are written, as of `datetime.strptime`: "%d.%m.%Y %H:%M".
+    unit : str
+        What stands before or behind numbers: "EUR".
     """
 
     column: ColumnName | None = None
     columns: tuple[ColumnName, ...] = ()
     values: Mapping[str, str | int | float | bool] = {}
+    format: str = ""
+    unit: str = ""
+
+    @field_validator("format")
+    @classmethod
+    def _tells_a_day(cls, form: str) -> str:
+        day = datetime(2026, 3, 31, tzinfo=UTC)
+        try:
+            is_told = not form or datetime.strptime(day.strftime(form), form).date() == day.date()
+        except ValueError:
+            is_told = False
+        if not is_told:
+            raise ValueError("expected year, month and day, such as %d.%m.%Y or %m/%d/%Y %I:%M %p")
+        return form
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ColumnMap":
@@ -69,6 +90,13 @@ class TableSource(Settings):
         Of CSV and JSON Lines.
     delimiter : str, optional
         Of CSV; one of comma, semicolon, tab and bar is found when None.
+    decimal : {".", ","}, optional
+        What stands before the decimals of numbers whose thousands may be grouped: 1.234,56; plain
+        numbers when None.
+    missing : tuple of str
+        Words that stand for nothing, in any case: "n/a", "-".
+    timezone : str
+        IANA name of where clocks stand that the times were read from; UTC when empty.
     """
 
     path: ConfigPath
@@ -76,6 +104,27 @@ class TableSource(Settings):
     columns: Mapping[str, ColumnMap] = {}
     encoding: str = "utf-8"
     delimiter: str | None = None
+    decimal: Literal[".", ","] | None = None
+    missing: tuple[str, ...] = ()
+    timezone: str = ""
+
+    def notation(self, origin: ColumnMap) -> Notation:
+        """Return how the cells of a column are written."""
+        return Notation(
+            missing=tuple(word.strip().lower() for word in self.missing),
+            decimal=self.decimal,
+            unit=origin.unit.strip(),
+            format=origin.format,
+            timezone=ZoneInfo(self.timezone) if self.timezone else None,
+        )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key if name else name
+        except (ValueError, OSError, KeyError):
+            raise ValueError("expected a time zone by its IANA name, as Europe/Berlin") from None
 
     @field_validator("encoding")
     @classmethod
@@ -142,6 +191,8 @@ class FieldReader:
         The member's own words to canonical values.
     needed : bool
         Whether the file must have the columns.
+    notation : Notation
+        How the cells are written.
 
     Raises
     ------
@@ -156,6 +207,7 @@ class FieldReader:
     places: tuple[int, ...]
     values: Mapping[str, str | int | float | bool]
     needed: bool
+    notation: Notation = PLAIN
     _known: dict[str, Value] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -202,10 +254,15 @@ class FieldReader:
         try:
             if isinstance(cell, str) and len(cell) > csv.field_size_limit():
                 raise DataError(f"expected up to {csv.field_size_limit()} characters, found more")
-            return self._parse(self.values.get(word_of(cell), cell) if self.values else cell)
+            return self._parse(self._canonical(cell))
         except DataError as error:
             message = str(error).removeprefix(f"{self.field.name}: ")
+            message += self.notation.advice(self.field, cell)
             return Problem(self.file, row.line, self.sources[number], shown(cell), message)
+
+    def _canonical(self, cell: object) -> object:
+        known = self.values.get(word_of(cell)) if self.values else None
+        return self.notation.plain(self.field, cell) if known is None else known
 
     def _parse(self, cell: object) -> Value:
         if len(self.sources) > 1:
@@ -229,7 +286,15 @@ def field_readers(source: TableSource, schema: Sequence[Field]) -> tuple[FieldRe
         places = tuple(names.index(column) for column in origin.sources)
         needed = field.name in source.columns or not field.optional
         readers.append(
-            FieldReader(source.path.name, field, origin.sources, places, origin.values, needed)
+            FieldReader(
+                file=source.path.name,
+                field=field,
+                sources=origin.sources,
+                places=places,
+                values=origin.values,
+                needed=needed,
+                notation=source.notation(origin),
+            )
         )
     return tuple(readers)
 
