@@ -91,7 +91,7 @@ def _check_gathered(home: Home, offer: Offer, as_json: bool) -> dict[str, int]:
         tables = ", ".join(home.settings.agents[offer.agent].tables)
         print(f"{offer.agent} makes {len(made.ids)} records of {tables}")  # noqa: T201
         _show_teaching(offer, teaching, len(made.ids))
-    _refuse_too_many(home.card.cap_of(offer.agent), f"agent {offer.agent}", len(made.ids))
+    _refuse_too_many(home, offer.agent, f"agent {offer.agent}", len(made.ids))
     return {"kept": len(made.ids), "teaching": teaching}
 
 
@@ -123,14 +123,20 @@ def _show_teaching(offer: Offer | None, teaching: int | None, kept: int) -> None
 def _refuse_above_cap(home: Home, table: str, records: int) -> None:
     for name, choice in home.settings.agents.items():
         if choice.table == table:
-            _refuse_too_many(home.card.cap_of(name), f"table {table}", records)
+            _refuse_too_many(home, name, f"table {table}", records)
 
 
-def _refuse_too_many(cap: int, whose: str, records: int) -> None:
+def _refuse_too_many(home: Home, agent: str, whose: str, records: int) -> None:
+    if not home.has_card:  # a member alone
+        return
+    card = home.card
+    cap = card.cap_of(agent)
     if records > cap:
+        others = [f"--cap {name}={bound}" for name, bound in card.caps.items() if name != agent]
+        caps = " ".join([*others, f"--cap {agent}=N" if card.caps else "--cap N"])
         raise DataError(
             f"{whose} has {records} records, our card declares at most {cap}: run "
-            "`mesh-client card --cap N` and give the new card to the operator"
+            f"`mesh-client card {home.path} {caps}` and give the new card to the operator"
         )
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from mesh_fl.card import Card
 from mesh_fl.client.caps import Caps
 from mesh_fl.client.home import CARD, Home
 from mesh_fl.client.introductions_cli import introductions_app
@@ -39,22 +38,28 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def init(
     home: HomeArgument,
     name: Annotated[str, typer.Option(help="Our name in the network: a-z, 0-9 and hyphens.")],
-    server: Annotated[str, typer.Option(help="The operator's server, HOST:PORT.")],
+    server: Annotated[
+        str | None, typer.Option(help="The operator's server, HOST:PORT; none for a member alone.")
+    ] = None,
     cap: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="Public upper bound on our records, such as 256; or one for each agent that we "
-            "take part in, such as health=64."
+            "take part in, such as health=64. Needed to join a network."
         ),
-    ],
+    ] = None,
     ca: Annotated[Path | None, typer.Option(help="The network's ca.crt, to copy here.")] = None,
 ) -> None:
     """Make keys, card and settings for a new member.
 
     Example: mesh-client init ~/mesh --name acme --server mesh.org:9443 --cap 256 --ca ca.crt
     """
-    Home.create(home, name, server, Caps.read(cap), ca)
-    typer.echo(f"made {home}: give {home / CARD} to the operator, then edit {home / 'client.toml'}")
+    made = Home.create(home, name, server, Caps.read(cap) if cap else None, ca)
+    settings = home / "client.toml"
+    if made.has_card:
+        typer.echo(f"made {home}: give {home / CARD} to the operator, then edit {settings}")
+    else:
+        typer.echo(f"made {home}: describe tables and agents in {settings}, then start it")
 
 
 @app.command()
@@ -70,7 +75,7 @@ def card(
 
     Example: mesh-client card ~/mesh --cap 512
     """
-    ours = Card.read(home / CARD) if not cap else Home(home).renew_card(Caps.read(cap))
+    ours = Home(home).signed_card if not cap else Home(home).renew_card(Caps.read(cap))
     if as_json:
         show_json(ours.model_dump())
         return

@@ -28,6 +28,9 @@ __all__ = ["ColumnMap", "Problem", "Records", "TableSource", "read_records", "re
 
 TWICE = "expected each record id once, found it again"
 
+MOST_COLUMNS = 5
+"""Whose first problem is told where no row is good."""
+
 MOST_NAMES = 50
 """Columns that an error tells at most."""
 
@@ -125,13 +128,16 @@ class _Kept:
         Raises
         ------
         DataError
-            If nothing was, with the first problems.
+            If nothing was, with the first problem of each column.
         """
         path = self._source.path
         if self._rows_read == 0:
             raise DataError(f"{path}: expected rows below the column names, found none")
         if not self._lines:
-            first = "\n".join(f"  {problem}" for problem in self._problems[:5])
+            by_column: dict[str, Problem] = {}
+            for problem in self._problems:
+                by_column.setdefault(problem.column, problem)
+            first = "\n".join(f"  {problem}" for problem in [*by_column.values()][:MOST_COLUMNS])
             raise DataError(f"{path}: none of {self._rows_read} rows can be used:\n{first}")
         fields = [reader.field for reader in self._readers]
         return Records(

@@ -31,7 +31,7 @@ def write_flower_key(home: Home) -> Path:
 
 def supernode_command(home: Home, key: Path) -> str:
     """Return the command that starts a stock SuperNode for this member."""
-    words = ["flower-supernode", "--superlink", home.settings.server]
+    words = ["flower-supernode", "--superlink", home.settings.operator]
     words += ["--root-certificates", str(home.settings.ca)]
     words += ["--auth-supernode-private-key", str(key.resolve())]
     words += ["--node-config", f"home='{home.path.resolve()}'"]

@@ -29,10 +29,12 @@ EXPECTED = {
     "cap": "a number of records, at least 1",
 }
 
+NO_SERVER = '# server = "HOST:PORT"    # once there is a network to join'
+
 TEMPLATE = """\
 # {name}: settings of this member of the network. Paths are relative to this file.
 name = "{name}"
-server = "{server}"
+{server}
 ca = "ca.crt"            # the network's certificate; the operator hands it out
 
 [serve]                  # where POST /client-health and /docs are served, on this machine only
@@ -74,8 +76,12 @@ class Home:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, name: str, server: str, caps: Caps, ca: Path | None) -> "Home":
+    def create(
+        cls, path: Path, name: str, server: str | None, caps: Caps | None, ca: Path | None
+    ) -> "Home":
         """Make keys, card and settings; nothing that exists is overwritten.
+
+        Without a server the member is alone; without caps it has no card yet.
 
         Raises
         ------
@@ -88,16 +94,18 @@ class Home:
         identity, signing = ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate()
         with _sound_arguments():
             ClientSettings(name=name, server=server)
-            card = Card.make(name, caps.general, identity, signing, caps=caps.by_agent)
+            card = _card(name, caps, identity, signing) if caps else None
         make_home(path)
         if ca is not None:
             write_durably(path / "ca.crt", _read(ca))
         if not (path / FILE).exists():
-            text = TEMPLATE.format(name=name, server=server)
+            where = f'server = "{server}"' if server else NO_SERVER
+            text = TEMPLATE.format(name=name, server=where)
             write_durably(path / FILE, text.encode())
         write_durably(path / LEDGER_KEY, secrets.token_bytes(32))
         write_durably(path / SIGNING, _pem(signing))
-        write_durably(path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
+        if card is not None:
+            write_durably(path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         write_durably(path / IDENTITY, _pem(identity))
         return cls(path)
 
@@ -129,9 +137,9 @@ class Home:
         Raises
         ------
         ConfigError
-            If name or keys are not those that the card was made for.
+            If there is none yet, or name or keys are not those that it was made for.
         """
-        card = Card.read(self.path / CARD)
+        card = self.signed_card
         ours = Card.make(self.settings.name, 1, self.identity, self.signing)
         parts = (
             ("the name in " + FILE, card.name, ours.name),
@@ -146,11 +154,32 @@ class Home:
                 )
         return card
 
+    @property
+    def has_card(self) -> bool:
+        """Whether we ever declared how many records we have."""
+        return (self.path / CARD).exists()
+
+    @property
+    def signed_card(self) -> Card:
+        """Our card as it stands, whatever became of our keys since.
+
+        Raises
+        ------
+        ConfigError
+            If there is none yet, or it was changed after it was signed.
+        """
+        if not self.has_card and self.path.is_dir():
+            raise ConfigError(
+                f"{self.path} has no {CARD}: `mesh-client card {self.path} --cap N` signs one, "
+                "where N is a public upper bound on our records"
+            )
+        return Card.read(self.path / CARD)
+
     def renew_card(self, caps: Caps) -> Card:
         """Sign a card with other caps, newer than those before it."""
         name, serial = self.settings.name, self._last_serial() + 1
         with _sound_arguments():
-            card = Card.make(name, caps.general, self.identity, self.signing, serial, caps.by_agent)
+            card = _card(name, caps, self.identity, self.signing, serial)
         write_durably(self.path / CARD, card.model_dump_json(indent=2).encode() + b"\n")
         return card
 
@@ -225,7 +254,7 @@ class Home:
         return Folder(self.path / "trainings")
 
     def _last_serial(self) -> int:
-        own = [Card.read(self.path / CARD)] if (self.path / CARD).exists() else []
+        own = [self.signed_card] if self.has_card else []
         listed = self.roster().cards.get(self.settings.name) if self.has_roster else None
         return max((card.serial for card in (*own, listed) if card is not None), default=0)
 
@@ -248,6 +277,16 @@ class Home:
         if path.stat().st_mode & 0o077 and os.name == "posix":
             raise ConfigError(f"{path} can be read by others: run `chmod 600 {path}`")
         return path
+
+
+def _card(
+    name: str,
+    caps: Caps,
+    identity: ec.EllipticCurvePrivateKey,
+    signing: Ed25519PrivateKey,
+    serial: int = 1,
+) -> Card:
+    return Card.make(name, caps.general, identity, signing, serial, caps.by_agent)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ NUMBERS = {
 }
 EXAMPLES = {".": "1,234.56", ",": "1.234,56"}
 GROUPING = re.compile(r"[\s'\u2019]")
+PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+WITH_UNIT = re.compile(r"(?P<before>[^\d\s+-]{0,4})\s*[+-]?\d[\d.,'\s]*(?P<behind>[^\d\s]{0,4})")
 LIKE_A_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*")
 
 
@@ -68,15 +70,25 @@ class Notation:
             return (
                 '; format = "%d.%m.%Y %H:%M", with the field\'s column, tells how times are written'
             )
-        if field.kind == "number" and self.decimal is None:
+        return self._advice_on_number(text) if field.kind == "number" else ""
+
+    def _advice_on_number(self, text: str) -> str:
+        found = WITH_UNIT.fullmatch(text)
+        if found and not self.unit and bool(found["before"]) != bool(found["behind"]):
+            unit = found["before"] or found["behind"]
+            return f'; unit = "{unit}", with the field\'s column, is taken off numbers'
+        number = self._bare(text)
+        if self.decimal is None and not PLAIN_NUMBER.fullmatch(number):  # which lies out of bounds
             for decimal, pattern in NUMBERS.items():
-                if pattern.fullmatch(text):
+                if pattern.fullmatch(number):
                     return f'; decimal = "{decimal}" for this table reads {EXAMPLES[decimal]}'
         return ""
 
+    def _bare(self, text: str) -> str:
+        return text.removeprefix(self.unit).removesuffix(self.unit).strip()
+
     def _number(self, field: Field, text: str) -> str:
-        if self.unit:
-            text = text.removeprefix(self.unit).removesuffix(self.unit).strip()
+        text = self._bare(text)
         if self.decimal is None:
             return text
         if not NUMBERS[self.decimal].fullmatch(text):

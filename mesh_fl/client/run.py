@@ -35,8 +35,10 @@ class Health(BaseModel):
     ----------
     status : str
         "ok" as long as this answers.
-    member, server, connection : str
-        Who we are, whom we train with, and how the connection stands.
+    member, connection : str
+        Who we are, and how the connection to the server stands.
+    server : str or None
+        Whom we train with.
     models : dict of str to ModelCard
         The served model of each agent.
     epsilon_spent : float
@@ -45,7 +47,7 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     member: str
-    server: str
+    server: str | None
     connection: str
     models: dict[str, ModelCard]
     epsilon_spent: float
@@ -68,6 +70,7 @@ def run_member(home: Home, narrator: Narrator, stopped: threading.Event) -> None
 
 def _train_and_serve(home: Home, narrator: Narrator, stopped: threading.Event) -> None:
     settings = home.settings
+    operator = settings.operator
     member = open_member(home)
     for fault in late_deals(settings, member.ledger):
         narrator.say(f"WARNING: {fault}", kind="dealt")
@@ -79,7 +82,7 @@ def _train_and_serve(home: Home, narrator: Narrator, stopped: threading.Event) -
     with _served(home, answers, connection, lambda: member.ledger.most_spent, narrator):
         serve_node(
             make_app(paced(_answering(member, narrator), settings.privacy.pace_s, stopped)),
-            settings.server,
+            operator,
             ca=settings.ca,
             key=home.identity,
             stopped=stopped,

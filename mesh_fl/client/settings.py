@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from mesh_fl.card import Name
 from mesh_fl.client.data import TableSource
 from mesh_fl.config import ConfigPath, Settings, load_toml
+from mesh_fl.errors import ConfigError
 from mesh_fl.privacy.plan import Policy
 
 FILE = "client.toml"
@@ -77,19 +78,38 @@ class ClientSettings(Settings):
 
     Parameters
     ----------
+    server : str, optional
+        The operator's, HOST:PORT; a member alone has none.
     deal : mapping
         Agents that share out a table's records, by table: each record teaches one of them only,
         which has its whole budget. Otherwise agents that read a table share each record's budget.
     """
 
     name: Name
-    server: str = Field(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+    server: str | None = Field(
+        default=None, pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
+    )
     ca: ConfigPath = Path("ca.crt")
     serve: ServeSettings = ServeSettings()
     privacy: PrivacySettings = PrivacySettings()
     tables: Mapping[str, TableSource] = Field(default_factory=dict)
     agents: Mapping[str, AgentChoice] = Field(default_factory=dict)
     deal: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def operator(self) -> str:
+        """Where the operator's server is.
+
+        Raises
+        ------
+        ConfigError
+            If none is named.
+        """
+        if self.server is None:
+            raise ConfigError(
+                f'{FILE} names no server: add server = "HOST:PORT", which the operator tells'
+            )
+        return self.server
 
     @model_validator(mode="after")
     def _tables_exist(self) -> "ClientSettings":

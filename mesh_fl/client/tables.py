@@ -89,7 +89,8 @@ class TableFile(ABC):
         except UnicodeError:
             raise DataError(
                 f"{self.path.name} line {_undecodable_line(self.path, self.encoding)}: expected"
-                f" text in {self.encoding}, found other bytes; set encoding for this table"
+                f" text in {self.encoding}, found other bytes; set its encoding in"
+                ' client.toml: encoding = "cp1252" is what Windows writes, "latin-1" an older one'
             ) from None
 
 

@@ -55,6 +55,18 @@ def test_a_new_home_has_all_that_a_member_needs(home):
     assert home.ledger().charges == ()
 
 
+def test_a_member_alone_needs_neither_server_nor_card(path):
+    home = Home.create(path, "acme", None, None, None)
+    assert home.settings.server is None
+    assert not home.has_card
+    with pytest.raises(ConfigError, match=f"`mesh-client card {path} --cap N`"):
+        home.card  # noqa: B018
+    with pytest.raises(ConfigError, match='add server = "HOST:PORT"'):
+        home.settings.operator  # noqa: B018
+    assert home.renew_card(Caps(64)).serial == 1
+    assert (home.card.cap, home.has_card) == (64, True)
+
+
 def test_the_template_says_what_holds_when_it_says_nothing(home):
     told = tomllib.loads((home.path / FILE).read_text())
     silent = ClientSettings(name="acme", server="mesh.example.org:9443")

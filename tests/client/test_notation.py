@@ -161,7 +161,11 @@ def test_what_is_written_otherwise_is_named(tmp_path: Path, row: str, message: s
     [
         (HOURS, "0,09", '; decimal = "," for this table reads 1.234,56'),
         (HOURS, "1,234.50", '; decimal = "." for this table reads 1,234.56'),
+        (HOURS, "70 EUR", '; unit = "EUR", with the field'),
+        (HOURS, "$ -1,200.50", '; unit = "$", with the field'),
         (HOURS, "seven", ""),
+        (HOURS, "12 to 15", ""),
+        (HOURS, "-5", ""),
         (OPENED, "02.03.2026 08:43", '; format = "%d.%m.%Y %H:%M"'),
         (OPENED, "03/02/2026 01:14 PM", '; format = "%d.%m.%Y %H:%M"'),
         (OPENED, "yesterday", ""),
@@ -170,6 +174,10 @@ def test_what_is_written_otherwise_is_named(tmp_path: Path, row: str, message: s
 def test_the_setting_that_would_read_it_is_told(field: Field, text: str, advice: str) -> None:
     found = Notation().advice(field, text)
     assert found.startswith(advice) if advice else not found
+
+
+def test_a_number_with_a_unit_is_told_its_decimals_next() -> None:
+    assert "decimal" in Notation(unit="h").advice(HOURS, "0,25 h")
 
 
 def test_the_advice_stands_in_the_problem(tmp_path: Path) -> None:

@@ -100,8 +100,7 @@ class Member:
 def member(tmp_path_factory):
     network = Network(tmp_path_factory.mktemp("alone"), prepare=short_heartbeats)
     home = network.home(NAME)
-    arguments = ["--name", NAME, "--server", "127.0.0.1:9", "--cap", "256"]
-    network.call("mesh-client", "init", home, *arguments)
+    network.call("mesh-client", "init", home, "--name", NAME)
     (network.ports[NAME],) = free_ports(1)
     settings = home / "client.toml"
     text = settings.read_text().replace("port = 8700", f"port = {network.ports[NAME]}")
