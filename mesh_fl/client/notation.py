@@ -55,6 +55,8 @@ class Notation:
             If it is not written in this way.
         """
         text = cell.strip() if isinstance(cell, str) else None
+        if text is not None and field.kind == "number":
+            text = self._bare(text)
         if text is not None and text.lower() in self.missing:
             return None
         if field.kind == "number" and text:
@@ -88,7 +90,6 @@ class Notation:
         return text.removeprefix(self.unit).removesuffix(self.unit).strip()
 
     def _number(self, field: Field, text: str) -> str:
-        text = self._bare(text)
         if self.decimal is None:
             return text
         if not NUMBERS[self.decimal].fullmatch(text):
