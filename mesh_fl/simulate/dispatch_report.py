@@ -180,6 +180,8 @@ def _show(choice: Choice, rows: Sequence[Row], lesson: Lesson | None, took_s: fl
         typer.echo(UNLEARNED if choice.policy is None else f"learned: {choice.policy}")
         return
     kept = "" if lesson.after < lesson.before else "; no better than WSPT there, which is kept"
+    if choice.policy is None:
+        kept += "; --policy FILE writes it to a file, which this run did not"
     typer.echo(
         f"learned from {lesson.episodes} queues in {took_s:.0f} s; on held-out ones it comes to "
         f"{lesson.after:.3f} of the cost of FIFO, WSPT to {lesson.before:.3f}{kept}"
