@@ -77,7 +77,8 @@ def crowd(
         str,
         typer.Option(
             help="A public set by its name, such as telco for health; `simulated`; an npz file of "
-            "arrays or of the schema's columns; or a table (.csv, .parquet, .jsonl) with --map."
+            "arrays or of the schema's columns; a table (.csv, .parquet, .jsonl) with --map; or a "
+            "client.toml, whose tables are read as its member would."
         ),
     ],
     columns: Annotated[

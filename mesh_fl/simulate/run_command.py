@@ -12,7 +12,8 @@ def run_command(
         str,
         typer.Option(
             help="A public set by its name, such as telco for health; `simulated`; an npz file of "
-            "arrays or of the schema's columns; or a table (.csv, .parquet, .jsonl) with --map."
+            "arrays or of the schema's columns; a table (.csv, .parquet, .jsonl) with --map; or a "
+            "client.toml, whose tables are read as its member would."
         ),
     ],
     clients: Annotated[int, typer.Option(help="How many take part.", min=1, max=1_000_000)],

@@ -104,7 +104,7 @@ def _show(found: Mapping[str, object], trial: Trial, ended: Ended, notes: Sequen
         "epsilon spent": "no promise" if spent is None else f"{spent:.4g} of {setting.epsilon:g}",
         f"{metric} before": f"{found['before']:.4f}",
         f"{metric} after": f"{found['after']:.4f}",
-        "split": setting.split or "the data set's own",
+        "split": setting.split or "the public set's, else random",
         "seed": str(setting.seed),
     }
     show_table(title, ["figure", "value"], list(rows.items()))

@@ -10,7 +10,8 @@ from pydantic import ConfigDict
 
 from mesh_fl.agent import Agent, Data
 from mesh_fl.client.data import TableSource, read_records
-from mesh_fl.client.settings import AgentChoice
+from mesh_fl.client.holdings import find_records
+from mesh_fl.client.settings import AgentChoice, ClientSettings
 from mesh_fl.client.tables import READERS
 from mesh_fl.config import ConfigPath, Settings, load_toml
 from mesh_fl.errors import AgentError, ConfigError, DataError
@@ -50,6 +51,15 @@ class _Maps(Settings):
     agents: Mapping[str, AgentChoice] = {}
 
 
+class _Described(Settings):
+    """The part of a client.toml that tells where tables are, and who reads them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tables: Mapping[str, TableSource] = {}
+    agents: Mapping[str, AgentChoice] = {}
+
+
 @dataclass(frozen=True)
 class Material:
     """Records to try an agent on.
@@ -77,8 +87,8 @@ class Wanted:
     agent : str
         Registered name, or package.module:Class.
     data : str
-        Name of a public set, "simulated", or a file: .npz of arrays or of the schema's columns, or
-        a table.
+        Name of a public set, "simulated", or a file: .npz of arrays or of the schema's columns, a
+        table, or a client.toml of several.
     config : dict
         The agent's configuration.
     columns : Path, optional
@@ -119,6 +129,8 @@ def find(wanted: Wanted) -> Material:
             return _material(wanted, _made_up(wanted), (f"{wanted.agent} made its records up",))
         if _names_table(wanted.data):
             return _from_table(wanted)
+        if Path(wanted.data).suffix == ".toml":
+            return _from_client(wanted)
         if Path(wanted.data).suffix == ".npz":
             return _material(wanted, _from_npz(wanted), ())
     raise ConfigError(_unknown(wanted, sorted(sets)))
@@ -133,7 +145,7 @@ def _unknown(wanted: Wanted, sets: Collection[str]) -> str:
     known = ", ".join([*sets, SIMULATED])
     return (
         f"no data {wanted.data!r} for agent {wanted.agent}: expected one of {known}, or a file "
-        f"named .npz, {', '.join(READERS)}"
+        f"named .npz, .toml, {', '.join(READERS)}"
     )
 
 
@@ -191,6 +203,28 @@ def _from_table(wanted: Wanted) -> Material:
     left_out = read.rows_read - len(read.ids)
     notes = [f"{left_out} of {read.rows_read} rows were left out: {one}" for one in read.problems]
     return _material(wanted, agent.prepare(read.table), tuple(notes[:1]))
+
+
+def _from_client(wanted: Wanted) -> Material:
+    """Read all that a client.toml lets the agent learn from, as that member would."""
+    agent, path = _agent(wanted), Path(wanted.data)
+    described = load_toml(path, _Described)
+    choice = described.agents.get(wanted.agent)
+    if choice is None:
+        tables = tuple(table for table in agent.reads if table in described.tables)
+        choice = AgentChoice(tables=tables)
+    if not choice.learns_from:
+        raise ConfigError(
+            f"{path}: expected [agents.{wanted.agent}] with the tables that it learns from, or "
+            f"sections of {', '.join(agent.reads) or 'them'}; found tables "
+            f"{', '.join(described.tables) or 'none'}"
+        )
+    settings = ClientSettings(
+        name="anybody", tables=described.tables, agents={wanted.agent: choice}
+    )
+    found = find_records(agent, wanted.agent, settings)
+    note = f"{len(found.ids)} records of {', '.join(choice.learns_from)}"
+    return _material(wanted, agent.prepare(found.table), (note,))
 
 
 def _table_source(wanted: Wanted) -> TableSource:

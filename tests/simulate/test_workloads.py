@@ -167,6 +167,33 @@ class TestFiles:
         found = find(asked(data=str(folder / "clients.csv"), columns=folder / "client.toml"))
         assert found.workload.records == len(ROWS)
 
+    def test_a_client_toml_tells_where_its_tables_are(self, folder: Path) -> None:
+        own = MAP.replace('id = "number"', 'id = "number"\npath = "clients.csv"')
+        (folder / "client.toml").write_text(own + '[agents.health]\ntable = "clients"\n')
+        found = find(asked(data=str(folder / "client.toml")))
+        table = find(asked(data=str(folder / "clients.csv"), columns=folder / "map.toml"))
+        assert found.notes == (f"{len(ROWS)} records of clients",)
+        for name, values in table.workload.data.items():
+            np.testing.assert_array_equal(found.workload.data[name], values)
+
+    def test_records_of_several_tables(self, tmp_path: Path) -> None:
+        months = [f"{year}-{month:02d}" for year in (2023, 2024) for month in range(1, 13)]
+        rows = [
+            f"{client}-{month},c{client},{month}-15,{100 + 10 * client + place}"
+            for client in range(3)
+            for place, month in enumerate(months)
+        ]
+        (tmp_path / "i.csv").write_text("\n".join(["no,client_id,issued_at,total", *rows]))
+        (tmp_path / "c.csv").write_text("client_id\nc0\nc1\nc2\n")
+        (tmp_path / "client.toml").write_text(
+            '[tables.invoices]\npath = "i.csv"\nid = "no"\n'
+            '[tables.clients]\npath = "c.csv"\nid = "client_id"\n'
+        )
+        asked_for = {"agent": "revenue", "config": {"as_of": "2025-01-01"}}
+        found = find(asked(data=str(tmp_path / "client.toml"), **asked_for))
+        assert found.notes == ("3 records of clients, invoices",)
+        assert found.workload.records == 3
+
     @pytest.mark.parametrize(
         ("files", "message"),
         [
@@ -179,7 +206,9 @@ class TestFiles:
             ({"data": "clients.csv", "columns": "wild.toml"}, r"expected one \[tables.X\] section"),
             ({"data": "none.csv", "columns": "map.toml"}, "found no such file"),
             ({"data": "none.npz"}, "expected an npz file of plain arrays"),
-            ({"data": "map.toml"}, "no data '.*map.toml' for agent health"),
+            ({"data": "map.toml"}, r"'path' in \[tables.clients\] of .*map.toml"),
+            ({"data": "no_agent.toml"}, r"expected \[agents.health\] .* found tables strange"),
+            ({"data": "none.toml"}, "expected a settings file, found none"),
             ({"data": "arrays.npz", "columns": "map.toml"}, "--map tells how a table is read"),
             ({"data": "ragged.npz"}, "expected arrays of one length"),
             ({"data": "scalar.npz"}, "expected arrays of one length"),
@@ -190,6 +219,8 @@ class TestFiles:
     def test_bad_files_are_told(self, folder: Path, files: dict[str, str], message: str) -> None:
         (folder / "two.toml").write_text(MAP + '[tables.other]\nid = "x"\n')
         (folder / "wild.toml").write_text(MAP + '[agents.health]\ntable = "gone"\n')
+        strange = '[tables.strange]\nid = "number"\npath = "clients.csv"\n'
+        (folder / "no_agent.toml").write_text(strange)
         np.savez(folder / "arrays.npz", x=np.zeros((3, 4)), y=np.zeros(3))
         np.savez(folder / "ragged.npz", x=np.zeros((3, 4)), y=np.zeros(2))
         np.savez(folder / "scalar.npz", x=np.float64(3))
