@@ -170,7 +170,7 @@ class Home:
         """
         if not self.has_card and self.path.is_dir():
             raise ConfigError(
-                f"{self.path} has no {CARD}: `mesh-client card {self.path} --cap N` signs one, "
+                f"{self.path / CARD} is missing: `mesh-client card {self.path} --cap N` signs one, "
                 "where N is a public upper bound on our records"
             )
         return Card.read(self.path / CARD)

@@ -50,10 +50,19 @@ def _days(now: float, window_h: float, capacity: float, zone: tzinfo) -> Iterato
         day += timedelta(days=1)
 
 
-@lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
     """Return a time zone by its IANA name, UTC where there is none of that name."""
+    return _known_zone(name.strip()) or UTC
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether a time zone is known by this name; no name means UTC."""
+    return not name.strip() or _known_zone(name.strip()) is not None
+
+
+@lru_cache(maxsize=256)
+def _known_zone(name: str) -> ZoneInfo | None:
     try:
-        return ZoneInfo(name.strip()) if name.strip() else UTC
+        return ZoneInfo(name) if name else None
     except (ValueError, OSError, KeyError):
-        return UTC
+        return None

@@ -67,7 +67,12 @@ class Desk:
         for request in requests_of(table, this_minute):
             job = job_of(table, request, inputs, queue)
             plans = int(job.can_be_planned)
-            budget.take(len(job.tasks), plans, plans * request.seconds)
+            budget.take(
+                tasks=len(job.tasks),
+                plans=plans,
+                spans=plans * sum(one.spans for one in job.staff),
+                seconds=plans * request.seconds,
+            )
             jobs.append((request, job))
         # Only now, so that a call that asks for too much is refused before any work.
         return [self._answer(state, request, job, queue) for request, job in jobs]

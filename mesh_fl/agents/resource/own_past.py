@@ -14,8 +14,9 @@ from mesh_fl.schema import Table
 MOST_TICKETS = 20_000
 """That are played again, those opened last."""
 
-RESTING_S = 3600.0
-"""Between two replays: a table that grows all day is not played again all day."""
+RESTING = 20.0
+"""Times as long as a replay took, before the next: a table that grows all day is not played again
+all day, and what is told at once that cannot be played is told at once again."""
 
 POLICY = "WSPT"
 """Chosen beforehand; the best of several would flatter."""
@@ -37,20 +38,28 @@ class OwnPast:
         self._clock = clock
         self._lock = threading.Lock()
         self._queue: OwnQueue | None = None
-        self._began = 0.0
+        self._rests_until = 0.0
         self._found: Replay | None = None
+        self._found_of: OwnQueue | None = None
         self._thread: threading.Thread | None = None
 
     def told(self, queue: OwnQueue) -> Replay:
-        """Return the newest replay; while there is none, one that says why."""
+        """Return the newest replay; while there is none, one that says why.
+
+        What was saved stands a while after the tables have changed; why nothing could be told of
+        them does not.
+        """
         if "tickets" not in queue.tables:
             return Replay(POLICY, NO_TICKETS)
         with self._lock:
             if self._is_due(queue):
-                self._queue, self._began = queue, self._clock()
+                self._queue = queue
                 self._thread = threading.Thread(target=self._play, args=(queue,), daemon=True)
                 self._thread.start()
-            return Replay(POLICY, PLAYING) if self._found is None else self._found
+            found, is_newest = self._found, self._found_of is queue
+        if found is None or (found.reason and not is_newest):
+            return Replay(POLICY, PLAYING)
+        return found
 
     def wait(self) -> None:
         """Wait until nothing is being played."""
@@ -61,12 +70,15 @@ class OwnPast:
         if self._thread is not None and self._thread.is_alive():
             return False
         is_first = self._queue is None
-        return is_first or (queue is not self._queue and self._clock() - self._began >= RESTING_S)
+        return is_first or (queue is not self._queue and self._clock() >= self._rests_until)
 
     def _play(self, queue: OwnQueue) -> None:
+        began = self._clock()
         found = played(queue)
         with self._lock:
-            self._found = found
+            ended = self._clock()
+            self._found, self._found_of = found, queue
+            self._rests_until = ended + RESTING * (ended - began)
 
 
 def played(queue: OwnQueue) -> Replay:

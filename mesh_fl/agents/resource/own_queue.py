@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_fl.agents.resource.calendars import USUAL_CAPACITY_H, working_hours
+from mesh_fl.agents.resource.calendars import USUAL_CAPACITY_H, is_zone, working_hours
 from mesh_fl.agents.resource.inputs import Input, plain
 from mesh_fl.agents.resource.tasks import USUAL_PRIORITY, Told
 from mesh_fl.agents.resource.technicians import Span, Staff, level_of, working_span
@@ -112,6 +112,14 @@ class OwnQueue:
                 busy=tuple(busy.get(technician, ())),
                 capacity_h_day=USUAL_CAPACITY_H if np.isnan(capacity) else capacity,
             )
+
+    @cached_property
+    def strange_zones(self) -> tuple[str, ...]:
+        """Time zones of one's technicians that are none, by name."""
+        if "technicians" not in self.tables:
+            return ()
+        told = {str(one).strip() for one in self.tables["technicians"]["timezone"].tolist()}
+        return tuple(sorted(one for one in told if not is_zone(one)))
 
     @cached_property
     def skills(self) -> frozenset[str]:

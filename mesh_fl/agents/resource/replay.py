@@ -35,6 +35,9 @@ NEAR_H = 0.25
 ALIKE = 0.5
 """Correlation of the weekly mean waits at least."""
 
+MOST_GAINED = 0.25
+"""Share of what the policy gains that the past may have gained itself."""
+
 NO_LABOUR = (
     "another order changes when work is done, not how much: travel, handing over and overtime are "
     "not in the tables that are played again"
@@ -62,6 +65,8 @@ class Replay:
         Of the weekly mean waits of both, in all weeks.
     share_on_tickets : float or None
         Of the hours there are, fitted on the first half.
+    gained_already : float or None
+        Share of what the policy gains beside FIFO that the order kept in the past had gained.
     savings : tuple of Saving
         Of each policy on the same arrivals.
     labour_hours_saved_a_month : None
@@ -81,6 +86,7 @@ class Replay:
     played_wait_h: float | None = None
     weekly_correlation: float | None = None
     share_on_tickets: float | None = None
+    gained_already: float | None = None
     savings: tuple[Saving, ...] = ()
     labour_hours_saved_a_month: None = None
     labour_reason: str = NO_LABOUR
@@ -159,6 +165,10 @@ def _compared(found: Replay, past: Past, policies: Sequence[DispatchPolicy], see
     )
     if reason := _unlike(observed, played, alike):
         return replace(found, reason=reason)
+    asked = next(one for one in policies if one.name == found.policy)
+    found = replace(found, gained_already=past.gained_already(past.play(asked, share), first))
+    if reason := _gained(found):
+        return replace(found, reason=reason)
     savings = tuple(past.saving(one, first, share, seed) for one in policies)
     chosen = next(one for one in savings if one.policy == found.policy)
     return replace(
@@ -184,6 +194,17 @@ def _unlike(observed: float, played: float, alike: float) -> str:
             f"correlate by {alike:.2f}; expected {ALIKE:g}"
         )
     return ""
+
+
+def _gained(found: Replay) -> str:
+    """Return why a policy would bring less than it does beside FIFO; nothing where it would not."""
+    if found.gained_already is None or found.gained_already <= MOST_GAINED:
+        return ""
+    return (
+        "the past did not go first come, first served: short tickets already waited less than "
+        f"long ones, which gained {found.gained_already:.0%} of what {found.policy} gains beside "
+        f"first come, first served; expected at most {MOST_GAINED:.0%}"
+    )
 
 
 def _checked(predicted: Vector, tickets: Table) -> Vector:

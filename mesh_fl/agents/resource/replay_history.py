@@ -95,7 +95,7 @@ def history_of(tickets: Table, technicians: Table | None, entries: Table | None)
     begun, who = _begun(tickets, entries, responded)
     hours = worked_hours(tickets, entries, np.inf)
     told = (opened <= begun) & (begun <= closed) & (hours > 0) & np.isfinite(closed)
-    kept = np.flatnonzero(told & (who != ""))
+    kept = np.flatnonzero(told & (who != "") & _first_of_id(tickets))
     if not len(kept):
         raise DataError(
             f"none of {len(opened)} tickets tells opened_at, closed_at, who did it, its hours "
@@ -126,6 +126,13 @@ def history_of(tickets: Table, technicians: Table | None, entries: Table | None)
         skill=skill,
         crew=Crew(can, tuple(_calendars(at["begun"], who[kept], people))),
     )
+
+
+def _first_of_id(tickets: Table) -> NDArray[np.bool_]:
+    """Tell rows from those that repeat a ticket, whose work would count twice."""
+    is_first = np.zeros(len(tickets["ticket_id"]), dtype=np.bool_)
+    is_first[np.unique(tickets["ticket_id"].astype(np.str_), return_index=True)[1]] = True
+    return is_first
 
 
 def _begun(

@@ -64,7 +64,8 @@ NAMES = frozenset(one.name for one in ASKED)
 
 MOST_PLANS = 20
 MOST_TASKS_AT_ONCE = 10_000
-"""Of all requests of one call."""
+MOST_SPANS_AT_ONCE = 50_000
+"""Of all requests of one call; spans in which somebody is available, or busy."""
 
 
 @dataclass
@@ -74,8 +75,9 @@ class Budget:
     tasks: int = MOST_TASKS_AT_ONCE
     seconds: float = MOST_SECONDS
     plans: int = MOST_PLANS
+    spans: int = MOST_SPANS_AT_ONCE
 
-    def take(self, tasks: int, plans: int, seconds: float) -> None:
+    def take(self, *, tasks: int, plans: int, spans: int, seconds: float) -> None:
         """Take the part of one request.
 
         Raises
@@ -86,9 +88,11 @@ class Budget:
         self.tasks -= tasks
         self.seconds -= seconds
         self.plans -= plans
+        self.spans -= spans
         for is_over, most in (
             (self.tasks < 0, f"{MOST_TASKS_AT_ONCE} tasks"),
             (self.plans < 0, f"{MOST_PLANS} plans"),
+            (self.spans < 0, f"{MOST_SPANS_AT_ONCE} spans of technicians, available or busy,"),
             (self.seconds < -1e-9, f"{MOST_SECONDS:g} seconds of search"),
         ):
             if is_over:

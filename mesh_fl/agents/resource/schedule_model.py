@@ -6,6 +6,7 @@ intervals of one technician do not overlap, nor do they overlap what is not free
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from mesh_fl.agents.resource.schedule_placing import Piece, Placement, Plan, gap
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
+
+FAULTS = (IndexError, RuntimeError, ValueError)
+"""What C++ exceptions become."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ class PartModel:
         solver.parameters.max_deterministic_time = effort.steps
         solver.parameters.random_seed = effort.seed
         solver.parameters.num_workers = effort.workers
-        status = solver.solve(self.model)
+        status = self._status(solver)
         if status not in (self.cp.OPTIMAL, self.cp.FEASIBLE):
             return None
         return Found(
@@ -198,6 +202,17 @@ class PartModel:
             is_optimal=status == self.cp.OPTIMAL,
             steps=solver.deterministic_time,
         )
+
+    def _status(self, solver: cp_model.CpSolver) -> cp_model.CpSolverStatus | None:
+        """Solve; None where CP-SAT itself fails.
+
+        CP-SAT 9.15 fails at the symmetries of some tasks that are alike and take a minute.
+        """
+        for symmetry_level in (solver.parameters.symmetry_level, 0):
+            solver.parameters.symmetry_level = symmetry_level
+            with contextlib.suppress(*FAULTS):
+                return solver.solve(self.model)
+        return None
 
     def _plan(self, solver: cp_model.CpSolver) -> Plan:
         found = list(self.plan)

@@ -17,6 +17,9 @@ USUAL_WINDOW_H = 40.0
 OWN_WINDOW_H = 168.0
 """Of one's own technicians, whose calendar is known: a week of the clock."""
 
+MOST_ZONES = 5
+"""That a note names."""
+
 NO_TASKS = (
     "no task was told, and client.toml names no table of tickets: give tasks, a list of objects, "
     "or add [tables.tickets]"
@@ -163,6 +166,12 @@ def _notes(
             "Friday in their time zone (UTC where it is not told), less their appointments; "
             "hours are of the clock"
         )
+        if queue.strange_zones:
+            shown = ", ".join(repr(one[:80]) for one in queue.strange_zones[:MOST_ZONES])
+            yield (
+                f"technicians of these time zones are planned in UTC, for no such zone is known: "
+                f"{shown}; map them to IANA names such as Europe/Berlin"
+            )
     for name in ("appointments", "time_entries"):
         if name in queue.faults and not (request.tasks and request.technicians):
             yield queue.faults[name]

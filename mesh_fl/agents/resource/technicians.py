@@ -84,6 +84,11 @@ class Staff:
     capacity_h_day: float | None = None
     ignored: tuple[str, ...] = ()
 
+    @property
+    def spans(self) -> int:
+        """How many there are, available or busy."""
+        return len(self.available or ()) + len(self.busy)
+
 
 def read_technicians(
     written: str, now: float, most: int, own: Mapping[str, Staff]

@@ -1,12 +1,14 @@
 """Hours saved a month are told of one's own past only, and only where it is understood."""
 
+import itertools
+
 import numpy as np
 import pytest
 from test_replay import past
 
 from mesh_fl.agents.resource.agent import ResourceAllocation
 from mesh_fl.agents.resource.desk import Desk
-from mesh_fl.agents.resource.own_past import OwnPast, played
+from mesh_fl.agents.resource.own_past import PLAYING, RESTING, OwnPast, played
 from mesh_fl.agents.resource.own_queue import OwnQueue
 from mesh_fl.msp_tables import TABLES
 from mesh_fl.schema import Field, Table, column_of, table_of
@@ -83,15 +85,28 @@ def test_without_tickets_there_is_no_past() -> None:
 
 
 def test_a_table_that_grows_all_day_is_not_played_again_all_day() -> None:
-    clock = [0.0]
-    shelf = OwnPast(lambda: clock[0])
+    ticks = itertools.count()
+    shelf = OwnPast(lambda: float(next(ticks)))  # each replay takes a second
+    few, more = _queue(past()), _queue(past()[:-1])
+    shelf.told(few)
+    shelf.wait()
+    first = shelf.told(few)
+    assert first.hours_saved_a_month is not None
+    asked = 0
+    while shelf.told(more) == first:
+        shelf.wait()
+        asked += 1
+    assert asked >= RESTING
+    assert shelf.told(more).tickets == first.tickets - 1
+
+
+def test_a_table_that_was_mended_is_played_at_once() -> None:
+    shelf = OwnPast(lambda: 0.0)
     few, many = (_queue(past()[:count]) for count in (50, 60))
     shelf.told(few)
     shelf.wait()
-    assert "found 50" in shelf.told(many).reason
-    shelf.wait()
-    clock[0] = 3601.0
-    assert "found 50" in shelf.told(many).reason
+    assert "found 50" in shelf.told(few).reason
+    assert shelf.told(many).reason == PLAYING
     shelf.wait()
     assert "found 60" in shelf.told(many).reason
 

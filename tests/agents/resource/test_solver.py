@@ -274,6 +274,28 @@ def test_bad_seconds_are_told(seconds: float) -> None:
         solve(queue(1.0), seconds=seconds)
 
 
+@pytest.mark.parametrize("count", [4, 5, 8, 12])
+def test_tasks_of_a_minute_that_are_alike_are_planned(count: int) -> None:
+    """CP-SAT 9.15 raises an IndexError on their symmetries."""
+    tasks = tuple(Task(f"t{n}", 1 / 60, priority=3 if n == 0 else 2) for n in range(count))
+    problem = Problem(tasks, (Technician("p", available=((1, 1.5),)),), 168.0)
+    plan = solve(problem)
+    assert check(problem, plan) == ()
+    assert plan.is_optimal or count > 5
+    assert len(plan.assignments) == count
+
+
+def test_a_solver_that_fails_leaves_the_rules_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ortools.sat.python import cp_model
+
+    def fails(*_: object) -> None:
+        raise IndexError("absl::btree_map::at")
+
+    monkeypatch.setattr(cp_model.CpSolver, "solve", fails)
+    plan = solve(queue(1, 2, 3))
+    assert len(plan.assignments) == 3
+
+
 def test_bad_settings_are_told() -> None:
     with pytest.raises(ConfigError, match="mode: expected one of balanced, speed, cost, quality"):
         solve(queue(1.0), "cheap")  # type: ignore[arg-type] # wrong on purpose
