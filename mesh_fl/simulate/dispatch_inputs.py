@@ -18,6 +18,7 @@ from mesh_fl.errors import ConfigError, ProtocolError
 from mesh_fl.msp_tables import TABLES
 from mesh_fl.planning import configure
 from mesh_fl.schema import Table, column_of
+from mesh_fl.site import OwnRows
 from mesh_fl.state import load_state
 
 AGENT = "resource"
@@ -69,14 +70,7 @@ def replay_of(
     DataError
         If a table cannot be read.
     """
-    sources = load_toml(settings, _Tables).tables
-    if "tickets" not in sources:
-        raise ConfigError(f"{settings}: expected [tables.tickets], found none; describe the table")
-    read = {
-        name: FileTable(sources[name]).read(TABLES[name].fields, TABLES[name].key)
-        for name in ("tickets", "technicians", "time_entries")
-        if name in sources
-    }
+    read = _read(settings)
     tables = {name: rows.table for name, rows in read.items()}
     predicted = None if model is None else _predicted(model, config, tables["tickets"])
     return replay(
@@ -85,8 +79,30 @@ def replay_of(
         tables.get("time_entries"),
         predicted_h=predicted,
         policies=policies,
-        left_out=read["tickets"].left_out,
+        left_out={name: rows.left_out for name, rows in read.items() if rows.left_out},
     )
+
+
+def check_tables(settings: Path) -> None:
+    """Read the tables that a settings file describes, and throw them away.
+
+    Raises
+    ------
+    MeshError
+        As `replay_of`.
+    """
+    _read(settings)
+
+
+def _read(settings: Path) -> Mapping[str, OwnRows]:
+    sources = load_toml(settings, _Tables).tables
+    if "tickets" not in sources:
+        raise ConfigError(f"{settings}: expected [tables.tickets], found none; describe the table")
+    return {
+        name: FileTable(sources[name]).read(TABLES[name].fields, TABLES[name].key)
+        for name in ("tickets", "technicians", "time_entries")
+        if name in sources
+    }
 
 
 def _predicted(model: Path, config: Mapping[str, object], tickets: Table) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from mesh_fl.agents.resource.policy_learned import LearnedPolicy
 from mesh_fl.agents.resource.policy_training import Lesson, train
 from mesh_fl.agents.resource.replay import Replay
 from mesh_fl.errors import ConfigError
-from mesh_fl.simulate.dispatch_inputs import hours_of, replay_of
+from mesh_fl.simulate.dispatch_inputs import check_tables, hours_of, replay_of
 from mesh_fl.simulate.dispatch_study import Row, compare_policies
 from mesh_fl.simulate.statistics import Mean
 from mesh_fl.terminal import show_json, show_table
@@ -69,6 +69,10 @@ def show(choice: Choice, as_json: bool) -> None:
         raise ConfigError(f"--load, --seeds: expected {expected}, found more; ask for fewer")
     if choice.train and choice.policy is not None and not choice.policy.parent.is_dir():
         raise ConfigError(f"--policy: expected a file in a folder that exists: {choice.policy}")
+    if choice.config and choice.model is None:
+        raise ConfigError("--config: expected with --model, whose configuration it is; name one")
+    if choice.tables is not None:
+        check_tables(choice.tables)  # before minutes of learning
     hours = HoursModel.usual() if choice.model is None else hours_of(choice.model, choice.config)
     settings = [_setting(choice, load, hours) for load in choice.loads]
     lesson, took_s = _lesson(choice, settings)
@@ -209,8 +213,8 @@ def _show_replay(found: Replay, as_json: bool) -> None:
         show_json(asdict(found))
         return
     typer.echo(f"{found.tickets} tickets in {found.weeks} weeks, {found.technicians} technicians")
-    if found.left_out:
-        typer.echo(f"{found.left_out} rows of tickets could not be read and are left out")
+    for name, count in found.left_out.items():
+        typer.echo(f"{count} rows of {name} could not be read and are left out")
     if found.observed_wait_h is not None and found.share_on_tickets is not None:
         typer.echo(
             f"second half of the weeks: waited {found.observed_wait_h:.2f} h, played again first "

@@ -173,6 +173,18 @@ def test_bad_words_are_told_in_one_message(mesh_sim: MeshSim, words: str, told: 
     assert told in " ".join(mesh_sim.told.split())
 
 
+def test_tables_are_read_before_minutes_of_learning(mesh_sim: MeshSim, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[tables.tickets]\npath = "none.csv"\nid = "x"\n')
+    mesh_sim("--train --episodes 480 --tables c.toml", status=1)
+    assert "none.csv: expected a table, found no such file" in mesh_sim.told
+    assert "learning" not in mesh_sim.told
+
+
+def test_a_configuration_of_no_model_is_refused(mesh_sim: MeshSim) -> None:
+    mesh_sim('--config {"clip":3}', status=1)
+    assert "--config: expected with --model" in mesh_sim.told
+
+
 def test_a_model_of_another_configuration_is_refused(mesh_sim: MeshSim) -> None:
     Path("model.safetensors").write_bytes(dump_state({"weights": np.zeros(3)}))
     mesh_sim("--model model.safetensors", status=1)

@@ -89,7 +89,7 @@ def played(queue: OwnQueue) -> Replay:
             queue.tables.get("technicians"),
             queue.tables.get("time_entries"),
             policy=POLICY,
-            left_out=queue.left_out.get("tickets", 0),
+            left_out=queue.left_out,
         )
     except DataError as error:
         return Replay(POLICY, str(error))

@@ -5,8 +5,8 @@ that were observed is anything claimed of other orders. What is saved is time th
 order of work makes the work itself less.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,10 @@ Vector = NDArray[np.float64]
 FEWEST_TICKETS, FEWEST_WEEKS = 100, 8
 
 MOST_LEFT_OUT = 0.1
-"""Share of the rows of tickets that may be unreadable."""
+"""Share of the rows of tickets, and of time entries, that may be unreadable."""
+
+LEAST_TAKING_PART = 0.5
+"""Share of the closed tickets: the work of the others is missing, and no fit can know it."""
 
 TOLERANCE = 0.25
 """By which share the mean wait of the second half may be off."""
@@ -57,8 +60,8 @@ class Replay:
     hours_saved_a_month, low, high : float or None
         Of clients' waiting, by that policy; with a 95 % interval.
     tickets, weeks, technicians : int
-    left_out : int
-        Rows of the table of tickets that could not be read.
+    left_out : mapping of str to int
+        Rows that could not be read, by table.
     observed_wait_h, played_wait_h : float or None
         Mean wait of the second half, as it was and as FIFO has it.
     weekly_correlation : float or None
@@ -81,7 +84,7 @@ class Replay:
     tickets: int = 0
     weeks: int = 0
     technicians: int = 0
-    left_out: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     observed_wait_h: float | None = None
     played_wait_h: float | None = None
     weekly_correlation: float | None = None
@@ -101,7 +104,7 @@ def replay(
     policy: str = "WSPT",
     policies: Sequence[DispatchPolicy] = RULES,
     seed: int = 0,
-    left_out: int = 0,
+    left_out: Mapping[str, int] | None = None,
 ) -> Replay:
     """Play a queue's past in other orders.
 
@@ -118,8 +121,8 @@ def replay(
         To compare, `policy` among them.
     seed : int
         Of the bootstrap.
-    left_out : int
-        Rows of the table of tickets that could not be read: with many, nothing is claimed.
+    left_out : mapping of str to int
+        Rows of `tickets` and `time_entries` that could not be read: with many, nothing is claimed.
 
     Raises
     ------
@@ -129,10 +132,9 @@ def replay(
     if policy not in {one.name for one in policies}:
         known = ", ".join(one.name for one in policies)
         raise DataError(f"policy: expected one of {known}, found {policy!r}")
-    found, every = Replay(policy, left_out=left_out), left_out + len(tickets["ticket_id"])
-    if left_out > MOST_LEFT_OUT * every:
-        reason = f"{left_out} of {every} rows of tickets cannot be read, and their work would be"
-        return replace(found, reason=f"{reason} missing: `mesh-client data check` tells why")
+    found = Replay(policy, left_out=left_out or {})
+    if reason := _unreadable(found.left_out, tickets, entries):
+        return replace(found, reason=reason)
     try:
         history = history_of(tickets, technicians, entries)
     except DataError as error:
@@ -144,11 +146,40 @@ def replay(
     if found.tickets < FEWEST_TICKETS or weeks < FEWEST_WEEKS:
         expected = f"at least {FEWEST_TICKETS} closed tickets in {FEWEST_WEEKS} weeks"
         return replace(found, reason=f"expected {expected}, found {found.tickets} in {weeks}")
+    if reason := _absent(found.tickets, tickets):
+        return replace(found, reason=reason)
     if predicted_h is None:
         past = Past(history, foretold(history))
     else:
         past = Past(history, _checked(predicted_h, tickets)[history.rows])
     return _compared(found, past, policies, seed)
+
+
+def _unreadable(left_out: Mapping[str, int], tickets: Table, entries: Table | None) -> str:
+    """Return why too little could be read; nothing where it is enough."""
+    rows = {"tickets": len(tickets["ticket_id"])}
+    if entries is not None:
+        rows["time_entries"] = len(entries["ticket_id"])
+    for name, count in rows.items():
+        lost = left_out.get(name, 0)
+        if lost > MOST_LEFT_OUT * (lost + count):
+            return (
+                f"{lost} of {lost + count} rows of {name} cannot be read, and their work would be "
+                "missing: `mesh-client data check` tells why"
+            )
+    return ""
+
+
+def _absent(taking_part: int, tickets: Table) -> str:
+    """Return why too few tickets take part; nothing where they are enough."""
+    is_closed = np.isfinite(tickets["closed_at"].astype(np.float64))
+    closed = len(np.unique(tickets["ticket_id"][is_closed].astype(np.str_)))
+    if taking_part >= LEAST_TAKING_PART * closed:
+        return ""
+    return (
+        f"{taking_part} of {closed} closed tickets tell who did them, when work began and how long "
+        f"it took, and the work of the others would be missing: expected {LEAST_TAKING_PART:.0%}"
+    )
 
 
 def _compared(found: Replay, past: Past, policies: Sequence[DispatchPolicy], seed: int) -> Replay:

@@ -296,3 +296,26 @@ def test_moments_far_away_are_told_or_left_out(rows, far: float) -> None:
         tickets[name] = np.where(np.arange(len(rows)) == 5, far, tickets[name])
     found = replay(tickets)
     assert found.reason or found.tickets >= len(rows) - 1
+
+
+@pytest.mark.parametrize("name", ["tickets", "time_entries"])
+def test_many_unreadable_rows_leave_nothing_to_claim(rows, name: str) -> None:
+    entries = [
+        {"entry_id": row["ticket_id"], "ticket_id": row["ticket_id"], "started_at": moment}
+        for row in rows
+        if (moment := row["first_response_at"])
+    ]
+    tables = (table("tickets", rows), None, table("time_entries", entries))
+    few, many = (replay(*tables, left_out={name: len(rows) // part}) for part in (20, 5))
+    assert few.hours_saved_a_month is not None
+    assert many.hours_saved_a_month is None
+    assert f"rows of {name} cannot be read" in many.reason
+
+
+def test_work_that_most_tickets_do_not_tell_leaves_nothing_to_claim(rows) -> None:
+    bare = [
+        {**row, "actual_hours": None} if number % 5 > 1 else row for number, row in enumerate(rows)
+    ]
+    found = replay(table("tickets", bare))
+    assert found.hours_saved_a_month is None
+    assert f"of {len(rows)} closed tickets tell who did them" in found.reason

@@ -358,3 +358,18 @@ def test_weekly_capacity_needs_no_open_ticket() -> None:
     found = ask({"tickets": closed, "technicians": people})
     assert found["tasks"] == []
     assert found["weekly_capacity"][0]["work_hours_week"] == pytest.approx(14.0, rel=0.05)
+
+
+def test_time_zones_that_are_none_are_named() -> None:
+    own = {**OWN, "technicians": [{"technician_id": "ada", "timezone": "W. Europe Standard Time"}]}
+    (note,) = (one for one in ask(own)["notes"] if "planned in UTC" in one)
+    assert "'W. Europe Standard Time'" in note
+    assert not any("planned in UTC" in one for one in ask(OWN)["notes"])
+
+
+def test_a_call_may_tell_so_many_spans() -> None:
+    busy = [[2 * place, 2 * place + 1] for place in range(300)]
+    people = [{"technician_id": f"p{place}", "busy": busy} for place in range(200)]
+    with pytest.raises(DataError, match="50000 spans of technicians"):
+        ask(tasks=[task("a", 1)], technicians=people, seconds=0)
+    assert ask(tasks=[task("a", 1)], technicians=people[:100], seconds=0)["schedule"]
