@@ -22,6 +22,12 @@ A message says what was expected, what was found, and what to do next.
 class MeshError(Exception):
     """Root of all errors that mesh_fl raises on purpose."""
 
+    @property
+    def brief(self) -> str:
+        """Its first line, with the next where that one ends in a colon."""
+        first, *others = str(self).splitlines() or [""]
+        return f"{first} {others[0].strip()}" if first.endswith(":") and others else first
+
 
 class ConfigError(MeshError):
     """A setting, a file or an argument is wrong."""

@@ -107,7 +107,8 @@ def _run(
     """Watch to the end; return whether the state was written, and whether somebody listened."""
     from mesh_fl.client.watch_state import StateFile
 
-    kept = StateFile(state, watch.dumps, _say)
+    # A link would be replaced by the file that it names.
+    kept = StateFile(None if state is None else state.resolve(), watch.dumps, _say)
     if sys.stdout is None:
         raise ConfigError("cannot write to standard output: it is closed: give it a file or a pipe")
     kept.begin()

@@ -180,7 +180,7 @@ class Shelf:
         try:
             return Events.of(own, self._traits) if name == TABLE else _series_of(own)
         except (DataError, ConfigError) as error:
-            return str(error).splitlines()[0]
+            return error.brief
 
 
 def _bound(found: Mapping[str, Events | Series | str]) -> Books:

@@ -24,7 +24,8 @@ FEWEST_ON_A_SIDE = 16
 MOST_ROWS = 24
 """Rows of buckets: the window holds at most some 80 million values."""
 
-Bucket = tuple[float, float]
+Positive = Annotated[float, Field(ge=0, le=1e18)]
+Bucket = tuple[Positive, Positive]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from mesh_fl.agents.anomaly.baseline import Baseline
 from mesh_fl.agents.anomaly.drift_steps import Step
 from mesh_fl.agents.anomaly.series_reading import read_times, read_values
 from mesh_fl.agents.anomaly.severity import Rates
+from mesh_fl.agents.anomaly.told_apart import told_apart
 
 Vector = NDArray[np.float64]
 
@@ -150,6 +151,7 @@ def _alarm(
     p_value = float(p_values[place])
     value, expected = float(values[place]), float(found.expected[place])
     deviation = float(found.sizes[place])
+    shown, usual = told_apart(value, expected)
     season = f", with a season of {found.period} readings" if found.period else ""
     return Alarm(
         index=place,
@@ -159,8 +161,8 @@ def _alarm(
         deviation=deviation,
         p_value=p_value,
         severity=rates.of(p_value) or "low",
-        why=f"{value:.6g} is {abs(deviation):.1f} robust standard deviations "
-        f"{'above' if deviation > 0 else 'below'} the {expected:.6g} that was expected{season}: "
+        why=f"{shown} is {abs(deviation):.1f} robust standard deviations "
+        f"{'above' if deviation > 0 else 'below'} the {usual} that was expected{season}: "
         f"of usual readings at most {p_value:.2g} are so far off",
     )
 

@@ -21,6 +21,7 @@ from mesh_fl.agents.anomaly.stream_drift import MovedLevel, MovedState
 from mesh_fl.agents.anomaly.stream_level import Level, LevelState, best, levels_from
 from mesh_fl.agents.anomaly.stream_season import Season, SeasonState
 from mesh_fl.agents.anomaly.stream_state import StreamState
+from mesh_fl.agents.anomaly.told_apart import told_apart
 
 START = 32
 """Readings that the first levels are made of."""
@@ -240,6 +241,7 @@ class Stream:
         self, ts: float | None, value: float, expected: float, sd: float, p_value: float
     ) -> Reading:
         deviation = (value - expected) / sd if sd else None
+        shown, usual = told_apart(value, expected)
         off = "" if deviation is None else f"{abs(deviation):.1f} robust standard deviations "
         return Reading(
             kind="alarm",
@@ -250,8 +252,8 @@ class Stream:
             deviation=deviation,
             p_value=p_value,
             severity=self._rates.of(p_value),
-            why=f"{value:.6g} is {off}{'above' if value > expected else 'below'} the "
-            f"{expected:.6g} that was forecast: of usual readings at most {p_value:.2g} are so "
+            why=f"{shown} is {off}{'above' if value > expected else 'below'} the "
+            f"{usual} that was forecast: of usual readings at most {p_value:.2g} are so "
             "far off",
         )
 

@@ -5,6 +5,7 @@ halves, so that what is usual may change.
 """
 
 import math
+import sys
 from array import array
 from dataclasses import astuple
 from typing import Annotated, Self
@@ -16,6 +17,7 @@ from mesh_fl.agents.anomaly.alarm_tail import QUANTILES, RANKS_SHARE, ParetoTail
 from mesh_fl.agents.anomaly.stream_state import StreamState
 
 GROWTH = math.log(1.05)
+LARGEST_LOG = math.log(sys.float_info.max)
 BUCKETS = 1024
 MIDDLE = BUCKETS // 2
 
@@ -139,4 +141,4 @@ class Sketch:
             return 0.0
         held = self._view[place]
         part = (share * self.count - (rising[place] - held)) / held if held else 0.0
-        return math.exp(self._log_unit + (place - MIDDLE + part) * GROWTH)
+        return math.exp(min(self._log_unit + (place - MIDDLE + part) * GROWTH, LARGEST_LOG))

@@ -1,5 +1,9 @@
 """How often a template comes in a window of time, and whether it bursts."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from mesh_fl.agents.anomaly.stream_state import StreamState
 
 MEMORY = 0.98
@@ -10,6 +14,9 @@ FEWEST_IN_A_BURST = 4
 
 PRIOR = 0.5
 
+Sum = Annotated[float, Field(ge=0, le=1e30)]
+"""Of lines in windows, and of their squares."""
+
 
 class PaceState(StreamState):
     """A pace as JSON can hold it."""
@@ -17,7 +24,7 @@ class PaceState(StreamState):
     window: int | None
     now: int
     told: bool
-    sums: tuple[float, float, float]
+    sums: tuple[Sum, Sum, Sum]
 
 
 class Pace:

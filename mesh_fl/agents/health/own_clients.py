@@ -42,4 +42,4 @@ def _read_or_why(name: str, own: OwnTable) -> ClientTable | str:
     try:
         return ClientTable.read(name, own)
     except (DataError, ConfigError) as error:
-        return f"table {name} cannot be read: {str(error).splitlines()[0]}"
+        return f"table {name} cannot be read: {error.brief}"

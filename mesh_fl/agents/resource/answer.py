@@ -84,11 +84,13 @@ class PlanFigures(Answer):
     ----------
     done : int
         Tasks in the plan.
+    done_weight : float
+        The same with each task counting by its priority: 8, 4, 2, 1.
     flow_hours : float
         Mean time from now, or from when a task can begin, until it is done; until the window's end
         for a task that only the other plan does.
     weighted_flow_hours : float
-        The same with each task counting by its priority: 8, 4, 2, 1.
+        The same with each task counting by its priority.
     late_hours : float or None
         Sum of the hours past due; None where nothing is due.
     labour_cost : float or None
@@ -96,6 +98,7 @@ class PlanFigures(Answer):
     """
 
     done: int
+    done_weight: float
     flow_hours: float
     weighted_flow_hours: float
     late_hours: float | None

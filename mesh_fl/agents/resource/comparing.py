@@ -33,6 +33,7 @@ def _figures(problem: Problem, tasks: Sequence[Task], schedule: Schedule) -> Pla
     late = [max(0.0, ends[one.task_id] - one.due_h) for one in tasks if one.due_h is not None]
     return PlanFigures(
         done=len(done),
+        done_weight=float(sum(one.weighs for one in tasks if one.task_id in done)),
         flow_hours=float(flow.mean()),
         weighted_flow_hours=float(np.average(flow, weights=[one.weighs for one in tasks])),
         late_hours=sum(late) if late else None,

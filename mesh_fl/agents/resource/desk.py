@@ -104,6 +104,7 @@ class Desk:
                 *job.notes,
                 *_left_out(queue),
                 *_longer(request, compared),
+                *_others(request, compared),
                 *_of_past(past),
                 WORK[self.label],
             ),
@@ -157,6 +158,21 @@ def _longer(request: Request, compared: Comparison | None) -> Iterator[str]:
         f"tasks wait {-efficiency(compared):.0%} longer than first come, first served, for {told}: "
         "priority_mode speed looks at waiting alone"
     )
+
+
+def _others(request: Request, compared: Comparison | None) -> Iterator[str]:
+    """Say where a plan does other tasks than first come, first served, to its disadvantage."""
+    if compared is None:
+        return
+    plan, first = compared.plan, compared.first_come
+    is_slower = request.mode == "speed" and efficiency(compared) < 0
+    if plan.done < first.done or is_slower:
+        yield (
+            f"{plan.done} tasks are done in the window, whose weights by priority sum to "
+            f"{plan.done_weight:g}; first come, first served would do {first.done} others or the "
+            f"same, of {first.done_weight:g}. A task that only one of them does counts for the "
+            "other as if it were done by the window's end, which is too soon"
+        )
 
 
 def _of_past(past: Replay) -> Iterator[str]:

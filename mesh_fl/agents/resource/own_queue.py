@@ -174,7 +174,7 @@ def _read(own: Mapping[str, OwnTable]) -> OwnQueue:
         try:
             rows = one.read(TABLES[name].fields, TABLES[name].key)
         except (DataError, ConfigError) as error:
-            faults[name] = f"table {name} cannot be read: {str(error).splitlines()[0]}"
+            faults[name] = f"table {name} cannot be read: {error.brief}"
             continue
         tables[name] = rows.table
         if rows.left_out:

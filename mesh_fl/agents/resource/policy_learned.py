@@ -85,6 +85,8 @@ class LearnedPolicy:
             If the file cannot be read or holds no such policy.
         """
         try:
+            if path.exists() and not path.is_file():
+                raise ConfigError(f"policy: expected a file, found {path}, which is none")
             with path.open("rb") as file:
                 blob = file.read(LARGEST_BYTES + 1)
             blocks = load(blob) if len(blob) <= LARGEST_BYTES else {}

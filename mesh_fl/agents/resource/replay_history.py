@@ -94,7 +94,9 @@ def history_of(tickets: Table, technicians: Table | None, entries: Table | None)
     )
     begun, who = _begun(tickets, entries, responded)
     hours = worked_hours(tickets, entries, np.inf)
-    told = (opened <= begun) & (begun <= closed) & (hours > 0) & np.isfinite(closed)
+    told = (opened <= begun) & (begun <= closed) & (hours > 0)
+    # A ticket that stays open for ten years tells of a placeholder for an unknown moment.
+    told &= closed - opened <= LONGEST_WEEKS * WEEK_H * HOUR_S
     kept = np.flatnonzero(told & (who != "") & _first_of_id(tickets))
     if not len(kept):
         raise DataError(

@@ -134,8 +134,9 @@ def _no_window(problem: Problem, task: Task, able: list[int]) -> str:
     until = f", beginning by {_hours(last)}" if task.latest_start_h is not None else ""
     if task.may_split:
         most = max(_hours_after(begin, problem.free[one]) for one in able)
+        whose = "the free windows" if len(able) == 1 else "the most free windows of one"
         return (
-            f"the free windows {who}{since}{until} come to {_hours(most)}, less than its "
+            f"{whose} {who}{since}{until} come to {_hours(most)}, less than its "
             f"{_hours(task.hours)}"
         )
     return (

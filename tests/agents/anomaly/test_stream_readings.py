@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh_fl.agents.anomaly.drift import DriftState
 from mesh_fl.agents.anomaly.series_made_up import USUAL
 from mesh_fl.agents.anomaly.stream import OneState, Stream
 from mesh_fl.agents.anomaly.stream_lines import ReadingLines, Told
 from mesh_fl.agents.anomaly.stream_many import Streams, StreamsState
 from mesh_fl.agents.anomaly.stream_sketch import Sketch, SketchState
+from mesh_fl.agents.anomaly.templates_pace import PaceState
+from mesh_fl.agents.anomaly.told_apart import told_apart
 from mesh_fl.errors import ConfigError, DataError
 
 
@@ -263,3 +266,34 @@ def test_what_stands_between_cells_is_read_off_the_header(between: str) -> None:
 def test_what_is_no_reading_is_refused(line: str) -> None:
     with pytest.raises(DataError, match="expected"):
         ReadingLines().read(line)
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "told"),
+    [
+        (120.0, 50.123456789, ("120", "50.1235")),
+        (1e6 + 0.003, 1e6, ("1000000.003", "1000000")),
+        (5.0000000001, 5.0, ("5.0000000001", "5")),
+        (7.0, 7.0, ("7", "7")),
+    ],
+)
+def test_figures_have_the_digits_that_tell_them_apart(
+    value: float, other: float, told: tuple[str, str]
+) -> None:
+    assert told_apart(value, other) == told
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1e308])
+def test_a_sketch_of_any_unit_has_quantiles(unit: float) -> None:
+    sketch = Sketch(unit)
+    for _ in range(500):
+        sketch.add(unit)
+    sketch.refresh()
+    assert math.isfinite(sketch.median)
+
+
+def test_sums_that_no_stream_leaves_are_refused() -> None:
+    with pytest.raises(DataError, match="start anew"):
+        DriftState.loads('{"delta": 0.1, "seen": 3, "rows": [[[1.0, -1e308]]]}')
+    with pytest.raises(DataError, match="start anew"):
+        PaceState.loads('{"window": 1, "now": 2, "told": false, "sums": [1e308, 1, 1]}')

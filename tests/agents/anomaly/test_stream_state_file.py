@@ -183,3 +183,12 @@ def test_a_last_state_that_is_lost_is_a_failure(
     assert "error: cannot write the state" in result.stderr
     assert "is lost to the next run" in result.stderr
     assert "3 lines of 1 series" in result.stderr
+
+
+def test_a_link_stays_a_link(tmp_path: Path, lines: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "state"
+    link.symlink_to(tmp_path / "there" / "state")
+    assert watch(lines, "--state", link).exit_code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "there" / "state").read_bytes().startswith(b"{")

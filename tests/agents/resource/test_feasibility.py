@@ -8,6 +8,7 @@ from mesh_fl.agents.resource.feasibility import check, explain
 from mesh_fl.agents.resource.problem import Problem, Task, Technician
 from mesh_fl.agents.resource.rules import Rule, dispatch
 from mesh_fl.agents.resource.schedule import Assignment, Schedule, Unassigned
+from mesh_fl.agents.resource.schedule_obstacles import reasons
 
 TASKS = (
     Task("router", 2.0, skills=frozenset({"network"}), release_h=1.0),
@@ -163,3 +164,12 @@ def test_many_skills_and_long_names_are_cut() -> None:
     (found,) = explain(Problem((Task("t", 1.0, skills=skills),), PEOPLE, 12.0))
     assert "and 5 more" in found.reason
     assert len(found.reason) < 600
+
+
+def test_the_most_that_one_of_several_has_is_told() -> None:
+    task = Task("t", 3.5, may_split=True)
+    problem = Problem((task,), (Technician("a"), Technician("b")), 1.0)
+    (reason,) = reasons(problem, [0])
+    assert reason == (
+        "the most free windows of one of the 2 who can do it come to 1 h, less than its 3.5 h"
+    )

@@ -319,3 +319,11 @@ def test_work_that_most_tickets_do_not_tell_leaves_nothing_to_claim(rows) -> Non
     found = replay(table("tickets", bare))
     assert found.hours_saved_a_month is None
     assert f"of {len(rows)} closed tickets tell who did them" in found.reason
+
+
+def test_a_placeholder_for_an_unknown_moment_is_left_out(rows) -> None:
+    tickets = [dict(row) for row in rows]
+    tickets[40]["closed_at"] = 7_258_118_400.0  # the year 2200
+    found = replay(table("tickets", tickets))
+    assert found.tickets == len(rows) - 1
+    assert found.hours_saved_a_month is not None

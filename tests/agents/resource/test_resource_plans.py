@@ -373,3 +373,13 @@ def test_a_call_may_tell_so_many_spans() -> None:
     with pytest.raises(DataError, match="50000 spans of technicians"):
         ask(tasks=[task("a", 1)], technicians=people, seconds=0)
     assert ask(tasks=[task("a", 1)], technicians=people[:100], seconds=0)["schedule"]
+
+
+def test_a_plan_that_does_fewer_tasks_or_others_says_so() -> None:
+    """Two short tasks came first; one urgent task takes the whole window."""
+    tasks = [task("a", 1, priority=4), task("b", 1, priority=4), task("c", 2, priority=1)]
+    found = ask(tasks=tasks, technicians=["t"], time_window_hours=2, priority_mode="speed")
+    (note,) = (one for one in found["notes"] if "tasks are done in the window" in one)
+    assert note.startswith("1 tasks are done in the window, whose weights by priority sum to 8;")
+    assert "would do 2 others or the same, of 2" in note
+    assert found["compared"]["plan"]["done_weight"] == 8
