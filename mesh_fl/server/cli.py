@@ -220,6 +220,8 @@ def plan(
         except MeshError as error:
             faults.append(str(error) if len(names) == 1 else f"{name}: {error}")
             continue
+        if settings.expect_of(name).data != "none":
+            typer.echo(f"{name}: trying out what it may come to", err=True)
         expected = forecast(settings, made, larger=True)
         if as_json:
             _print_offer(settings, made, expected)
