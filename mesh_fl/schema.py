@@ -178,7 +178,7 @@ class Field(BaseModel):
 
     def _time(self, text: str) -> float:
         try:
-            if EPOCH.fullmatch(text):
+            if EPOCH.fullmatch(text) and not _is_stamp(text):
                 number = float(text)
                 return number / 1000 if number >= SMALLEST_EPOCH_MS else number
             moment = datetime.fromisoformat(text)
@@ -198,6 +198,15 @@ class Field(BaseModel):
         if text not in self.levels:
             raise self._refuse(text)
         return text
+
+
+def _is_stamp(text: str) -> bool:
+    """Tell digits that are a date and a time, 202603020843, from those of an epoch."""
+    form = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text))
+    try:
+        return form is not None and 1900 <= datetime.strptime(text, form).year < 2200
+    except ValueError:
+        return False
 
 
 def _bound(value: float | None) -> str:

@@ -11,13 +11,15 @@ from statistics import fmean
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from mesh_fl.client.notation import PLAIN, Notation
+from mesh_fl.client.notation import EXCEL, PLAIN, Notation, moment_of
+from mesh_fl.client.notation_advice import advice
 from mesh_fl.client.tables import Row
 from mesh_fl.config import ConfigPath, Settings
 from mesh_fl.errors import DataError
-from mesh_fl.schema import FALSE_WORDS, TRUE_WORDS, Field, Value
+from mesh_fl.schema import FALSE_WORDS, TRUE_WORDS, Value
+from mesh_fl.schema import Field as Declared
 
 MOST_KNOWN = 4096
 """Words of a column that are read once, however often they stand there."""
@@ -26,6 +28,22 @@ LONGEST_KNOWN = 64
 """Characters of such a word."""
 
 ColumnName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key if name else name
+    except (ValueError, OSError, KeyError):
+        raise ValueError("expected a time zone by its IANA name, as Europe/Berlin") from None
+
+
+def _tells_a_day(form: str) -> bool:
+    day = datetime(2026, 3, 31, tzinfo=UTC)
+    found = moment_of(day.strftime(form), form)
+    return found is not None and found.date() == day.date()
+
+
+TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 
 
 class ColumnMap(Settings):
@@ -39,29 +57,32 @@ class ColumnMap(Settings):
         Several columns instead: numbers, or yes and no as 1 and 0, whose mean is the value.
     values : mapping
         The member's own words to canonical values; other words are passed on as they are.
-    format : str
-        How times are written, as of `datetime.strptime`: "%d.%m.%Y %H:%M".
+    format : str or tuple of str
+        How times are written, as of `datetime.strptime`: "%d.%m.%Y %H:%M"; "excel" for the days
+        that spreadsheets count. Of several the first that fits is taken.
+    timezone : str, optional
+        As the table's, where this column has another.
     unit : str
         What stands before or behind numbers: "EUR".
+    factor : float
+        That numbers are multiplied by: 0.0166667 makes hours of minutes.
     """
 
     column: ColumnName | None = None
     columns: tuple[ColumnName, ...] = ()
     values: Mapping[str, str | int | float | bool] = {}
-    format: str = ""
+    format: str | tuple[str, ...] = ()
+    timezone: TimeZone | None = None
     unit: str = ""
+    factor: float = Field(default=1.0, gt=0)
 
     @field_validator("format")
     @classmethod
-    def _tells_a_day(cls, form: str) -> str:
-        day = datetime(2026, 3, 31, tzinfo=UTC)
-        try:
-            is_told = not form or datetime.strptime(day.strftime(form), form).date() == day.date()
-        except ValueError:
-            is_told = False
-        if not is_told:
+    def _tells_a_day(cls, formats: str | tuple[str, ...]) -> tuple[str, ...]:
+        formats = (formats,) if isinstance(formats, str) else formats
+        if not all(form == EXCEL or _tells_a_day(form) for form in formats):
             raise ValueError("expected year, month and day, such as %d.%m.%Y or %m/%d/%Y %I:%M %p")
-        return form
+        return formats
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ColumnMap":
@@ -106,25 +127,19 @@ class TableSource(Settings):
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     missing: tuple[str, ...] = ()
-    timezone: str = ""
+    timezone: TimeZone = ""
 
     def notation(self, origin: ColumnMap) -> Notation:
         """Return how the cells of a column are written."""
+        zone = self.timezone if origin.timezone is None else origin.timezone
         return Notation(
             missing=tuple(word.strip().lower() for word in self.missing),
             decimal=self.decimal,
             unit=origin.unit.strip(),
-            format=origin.format,
-            timezone=ZoneInfo(self.timezone) if self.timezone else None,
+            factor=origin.factor,
+            formats=tuple(origin.format),
+            timezone=ZoneInfo(zone) if zone else None,
         )
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, name: str) -> str:
-        try:
-            return ZoneInfo(name).key if name else name
-        except (ValueError, OSError, KeyError):
-            raise ValueError("expected a time zone by its IANA name, as Europe/Berlin") from None
 
     @field_validator("encoding")
     @classmethod
@@ -202,7 +217,7 @@ class FieldReader:
     """
 
     file: str
-    field: Field
+    field: Declared
     sources: tuple[str, ...]
     places: tuple[int, ...]
     values: Mapping[str, str | int | float | bool]
@@ -257,7 +272,7 @@ class FieldReader:
             return self._parse(self._canonical(cell))
         except DataError as error:
             message = str(error).removeprefix(f"{self.field.name}: ")
-            message += self.notation.advice(self.field, cell)
+            message += advice(self.notation, self.field, cell)
             return Problem(self.file, row.line, self.sources[number], shown(cell), message)
 
     def _canonical(self, cell: object) -> object:
@@ -277,7 +292,7 @@ class FieldReader:
             raise DataError(f"the value that {word!r} is mapped to: {error}") from None
 
 
-def field_readers(source: TableSource, schema: Sequence[Field]) -> tuple[FieldReader, ...]:
+def field_readers(source: TableSource, schema: Sequence[Declared]) -> tuple[FieldReader, ...]:
     """Make a reader for each field, for rows of the cells that `wanted_columns` names."""
     names = wanted_columns(source, schema)
     readers = []
@@ -299,7 +314,7 @@ def field_readers(source: TableSource, schema: Sequence[Field]) -> tuple[FieldRe
     return tuple(readers)
 
 
-def wanted_columns(source: TableSource, schema: Sequence[Field]) -> tuple[str, ...]:
+def wanted_columns(source: TableSource, schema: Sequence[Declared]) -> tuple[str, ...]:
     """Name the columns to read, each once, the record id first."""
     columns = (column for field in schema for column in _origin(source, field).sources)
     return tuple(dict.fromkeys([source.id, *columns]))
@@ -322,7 +337,7 @@ def shown(cell: object) -> str:
     return word_of(cell)[:80].encode(errors="backslashreplace").decode()
 
 
-def _origin(source: TableSource, field: Field) -> ColumnMap:
+def _origin(source: TableSource, field: Declared) -> ColumnMap:
     return source.columns.get(field.name) or ColumnMap(column=field.name)
 
 

@@ -232,4 +232,6 @@ def _absent_columns(
         return []
     names = ", ".join(repr(column) for column in columns[:MOST_NAMES])
     more = ", ..." if len(columns) > MOST_NAMES else ""
+    if len(columns) < len({column for _, column in needs}):
+        more += "; lines above the column names have to be removed, if there are any"
     return [*faults, f"its columns are {names}{more}"]

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 DELIMITERS = (",", ";", "\t", "|")
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+
+MARKS = (
+    (b"\xef\xbb\xbf", "utf-8", "leave encoding out"),
+    (b"\xff\xfe", "utf-16", 'set encoding = "utf-16" for this table'),
+    (b"\xfe\xff", "utf-16", 'set encoding = "utf-16" for this table'),
+)
+"""Byte order marks, what they tell, and what to do where another encoding is set."""
+
 BATCH_ROWS = 8192
 BATCH_BYTES = 65_536
 
@@ -106,18 +115,32 @@ def open_table(
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path}: expected a file named {' or '.join(READERS)}")
+        hint = "; save the sheet as CSV (UTF-8)" if path.suffix.lower() in SHEETS else ""
+        raise DataError(f"{path}: expected a file named {' or '.join(READERS)}{hint}")
     try:
         with path.open("rb") as file:
-            empty = not file.read(1)
+            start = file.read(3)
     except FileNotFoundError:
         raise DataError(f"{path}: expected a table, found no such file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{path}: cannot read the table: {reason}") from None
-    if empty:
+    if not start:
         raise DataError(f"{path}: expected a table, found an empty file")
+    if reader is not ParquetFile:
+        _refuse_other_mark(path, start, encoding)
     return reader(path, tuple(dict.fromkeys(wanted)), encoding, delimiter)
+
+
+def _refuse_other_mark(path: Path, start: bytes, encoding: str) -> None:
+    """Refuse an encoding that the file's byte order mark contradicts."""
+    told = codecs.lookup(encoding).name
+    for mark, names, remedy in MARKS:
+        if start.startswith(mark) and not told.startswith((names, "utf-32")):
+            raise DataError(
+                f"{path.name}: expected text in {encoding}, found the byte order mark of "
+                f"{names}: {remedy}"
+            )
 
 
 class CsvFile(TableFile):
@@ -149,7 +172,7 @@ class CsvFile(TableFile):
             if len(cells) == width:
                 yield Row(line, _pick(cells, places))
             else:
-                yield Row(line, damage=f"expected {width} cells, found {len(cells)}")
+                yield Row(line, damage=_width_damage(cells, width))
 
     def _header(self) -> tuple[str, tuple[str, ...]]:
         """Take the delimiter that shows the most wanted columns, then the most columns."""
@@ -250,7 +273,19 @@ def _pick(cells: Sequence[object], places: Iterable[int | None]) -> tuple[object
 
 
 def _skip_header(reader: "Reader") -> list[str]:
-    return next((cells for cells in reader if cells), [])
+    """Return the column names; before them Excel may write a line that names the delimiter."""
+    rows = (cells for cells in reader if cells)
+    first = next(rows, [])
+    if first and first[0].lower().startswith("sep=") and not any(first[1:]):
+        return next(rows, [])
+    return first
+
+
+def _width_damage(cells: Sequence[str], width: int) -> str:
+    # A row may have shifted, so what is too much is never dropped, empty as it may be.
+    is_ended = len(cells) == width + 1 and not cells[-1]
+    hint = "; where rows end with a delimiter, column names have to" if is_ended else ""
+    return f"expected {width} cells, found {len(cells)}{hint}"
 
 
 def _csv_damage(error: csv.Error, first: int, last: int) -> str:

@@ -363,7 +363,7 @@ def test_parquet_types(tmp_path: Path) -> None:
     records = read_records(source(path, paid=ColumnMap(column="a.b")), (TERM, COST, PAID))
     assert records.ids == ("12",)
     assert records.table["cost"].tolist() == [1.25]
-    assert said(records) == [
+    assert [one.partition("; values")[0] for one in said(records)] == [
         "t.PARQUET row 2, column cost: expected a number from -5 to 200, found nothing",
         "t.PARQUET row 3, column term: expected one of month, year, found 'weekly'",
         "t.PARQUET row 3, column cost: expected a number from -5 to 200, found nothing",
@@ -390,7 +390,7 @@ def test_parquet_types(tmp_path: Path) -> None:
         ("id,term,cst,paid\na,year,1,no\n", "its columns are 'id', 'term', 'cst', 'paid'"),
         ("ID,term,cost,paid\na,year,1,no\n", "no column 'id' for the record id; did you mean"),
         (f"{HEADER}\n{GOOD}\nb,year,1,no,,\xff".encode("latin-1"), "line 3: expected text in utf"),
-        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "line 1: expected text in utf-8"),
+        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "found the byte order mark of utf-16"),
         (f"{HEADER}\n{GOOD}\n".encode() * 9999 + b"\xff", "line 19999: expected text in utf-8"),
     ],
 )
@@ -631,3 +631,34 @@ def test_pyarrow_is_loaded_only_for_parquet(tmp_path: Path) -> None:
         "sys.exit(bool({'pyarrow', 'torch', 'flwr', 'pandas'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_line_that_names_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    for line in ("sep=,", "SEP=;"):
+        assert read_csv(tmp_path, f"{line}\n{HEADER}\n{GOOD}\n").rows_read == 1
+
+
+def test_rows_that_end_with_a_delimiter_are_told_what_to_do(tmp_path: Path) -> None:
+    (problem,) = read_csv(tmp_path, f"{HEADER}\n{GOOD}\nb,year,1,no,,,\n").problems
+    assert str(problem).endswith("; where rows end with a delimiter, column names have to")
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding", "message"),
+    [
+        ("\ufeff".encode(), "cp1252", "the byte order mark of utf-8: leave encoding out"),
+        (b"\xff\xfe", "utf-8", 'the byte order mark of utf-16: set encoding = "utf-16"'),
+    ],
+)
+def test_a_byte_order_mark_tells_the_encoding(
+    tmp_path: Path, start: bytes, encoding: str, message: str
+) -> None:
+    (tmp_path / "t.csv").write_bytes(start + f"{HEADER}\n{GOOD}\n".encode(encoding))
+    source = TableSource(path=tmp_path / "t.csv", id="id", encoding=encoding)
+    with pytest.raises(DataError, match=message):
+        read_records(source, SCHEMA)
+
+
+def test_sheets_have_to_be_saved_as_csv(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"save the sheet as CSV \(UTF-8\)"):
+        read_records(TableSource(path=tmp_path / "t.xlsx", id="id"), SCHEMA)

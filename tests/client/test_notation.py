@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_fl.client.data import Records, TableSource, read_records
-from mesh_fl.client.notation import Notation
+from mesh_fl.client.notation import PLAIN, Notation
+from mesh_fl.client.notation_advice import advice
 from mesh_fl.config import load_toml
 from mesh_fl.errors import ConfigError, DataError
 from mesh_fl.schema import Field
@@ -90,6 +91,7 @@ def test_numbers_are_read_with_their_own_decimals(
         (".", "1,23"),
         (".", "12,34,567"),
         (".", "--1"),
+        (".", "1-2"),
         (",", "nan"),
         (",", "1_000"),
     ],
@@ -126,7 +128,9 @@ def test_every_moment_is_read_back(moment: datetime, zone: str, form: str) -> No
     moment = moment.replace(microsecond=0)
     where = ZoneInfo(zone) if zone else None
     text = moment.strftime(form) if form else moment.isoformat()
-    found = OPENED.parse(Notation(format=form, timezone=where).plain(OPENED, text))
+    found = OPENED.parse(
+        Notation(formats=(form,) if form else (), timezone=where).plain(OPENED, text)
+    )
     assert found == moment.replace(tzinfo=where or UTC).timestamp()
 
 
@@ -137,7 +141,7 @@ def test_a_moment_that_names_its_offset_needs_no_zone(text: str) -> None:
 
 
 def test_an_offset_in_the_format_counts() -> None:
-    form = Notation(format="%d/%b/%Y:%H:%M:%S %z", timezone=ZoneInfo("Europe/Berlin"))
+    form = Notation(formats=("%d/%b/%Y:%H:%M:%S %z",), timezone=ZoneInfo("Europe/Berlin"))
     found = OPENED.parse(form.plain(OPENED, "02/Mar/2026:08:43:00 +0000"))
     assert found == 1772440980
 
@@ -157,28 +161,130 @@ def test_what_is_written_otherwise_is_named(tmp_path: Path, row: str, message: s
     assert message in str(problem)
 
 
+UNIT = "with the field's column, takes it off, and factor"
+KIND = Field(name="kind", kind="category", levels=("a", "b"))
+
+
 @pytest.mark.parametrize(
-    ("field", "text", "advice"),
+    ("field", "text", "told"),
     [
         (HOURS, "0,09", '; decimal = "," for this table reads 1.234,56'),
         (HOURS, "1,234.50", '; decimal = "." for this table reads 1,234.56'),
-        (HOURS, "70 EUR", '; unit = "EUR", with the field'),
-        (HOURS, "$ -1,200.50", '; unit = "$", with the field'),
+        (HOURS, "1.234,56-", '; decimal = ","'),
+        (HOURS, "(1,234.50)", '; decimal = "."'),
+        (HOURS, "70 EUR", f'; unit = "EUR", {UNIT}'),
+        (HOURS, "$ -1,200.50", f'; unit = "$", {UNIT}'),
+        (HOURS, "-$1,200.50", f'; unit = "$", {UNIT}'),
+        (HOURS, "90 min", f'; unit = "min", {UNIT}'),
+        (HOURS, "15 Minuten", f'; unit = "Minuten", {UNIT}'),
+        (HOURS, "1:30", "; export lengths of time as numbers"),
+        (HOURS, "N/A", '; missing = ["N/A"] for this table'),
         (HOURS, "seven", ""),
         (HOURS, "12 to 15", ""),
         (HOURS, "-5", ""),
-        (OPENED, "02.03.2026 08:43", '; format = "%d.%m.%Y %H:%M"'),
-        (OPENED, "03/02/2026 01:14 PM", '; format = "%d.%m.%Y %H:%M"'),
-        (OPENED, "yesterday", ""),
+        (OPENED, "02.03.2026 08:43", '; format = "%d.%m.%Y %H:%M", with'),
+        (OPENED, "02.03.26", '; format = "%d.%m.%y", with'),
+        (OPENED, "03/02/2026 01:14 PM", '; format = "%m/%d/%Y %I:%M %p" or "%d/%m/%Y %I:%M %p"'),
+        (OPENED, "12/31/2099", '; format = "%m/%d/%Y", with'),
+        (OPENED, "02-Mar-26", '; format = "%d-%b-%y", with'),
+        (OPENED, "202603020843", '; format = "%Y%m%d%H%M", with'),
+        (OPENED, "20260302084312", '; format = "%Y%m%d%H%M%S", with'),
+        (OPENED, "46083.36", '; format = "excel", with'),
+        (OPENED, "-", '; missing = ["-"]'),
+        (OPENED, "yesterday", "; format, with the field's column, tells how times are written"),
+        (KIND, "Hoch", "; values, with the field's column"),
     ],
 )
-def test_the_setting_that_would_read_it_is_told(field: Field, text: str, advice: str) -> None:
-    found = Notation().advice(field, text)
-    assert found.startswith(advice) if advice else not found
+def test_the_setting_that_would_read_it_is_told(field: Field, text: str, told: str) -> None:
+    found = advice(PLAIN, field, text)
+    assert found.startswith(told) if told else not found
+    if "format = " in found:
+        form = found.split('"')[1]
+        assert OPENED.parse(Notation(formats=(form,)).plain(OPENED, text))
 
 
 def test_a_number_with_a_unit_is_told_its_decimals_next() -> None:
-    assert "decimal" in Notation(unit="h").advice(HOURS, "0,25 h")
+    assert "decimal" in advice(Notation(unit="h"), HOURS, "0,25 h")
+
+
+def test_a_second_format_is_told_beside_the_first() -> None:
+    found = advice(Notation(formats=("%d.%m.%Y %H:%M",)), OPENED, "02.03.2026")
+    assert found == '; format may be a list: "%d.%m.%Y" beside the others would read it'
+
+
+@pytest.mark.parametrize(
+    ("unit", "decimal", "text", "number"),
+    [
+        ("", ",", "1.234,56-", -1234.56),
+        ("", ",", "-5,00", -5.0),
+        ("", ".", "(123)", -123.0),
+        ("", ".", "+7", 7.0),
+        ("", ",", "\N{MINUS SIGN}7,5", -7.5),
+        ("$", ".", "-$1,234.56", -1234.56),
+        ("$", ".", "$-1,234.56", -1234.56),
+        ("$", ".", "($1,234.56)", -1234.56),
+        ("$", ".", "$(1,234.56)", -1234.56),
+        ("EUR", ",", "-70,00 EUR", -70.0),
+        ("EUR", ",", "EUR 70,00-", -70.0),
+        ("EUR", None, "-70 EUR", -70.0),
+        ("EUR", None, "70", 70.0),
+    ],
+)
+def test_signs_stand_where_offices_put_them(
+    unit: str, decimal: str | None, text: str, number: float
+) -> None:
+    assert HOURS.parse(Notation(unit=unit, decimal=decimal).plain(HOURS, text)) == number
+
+
+@pytest.mark.parametrize("text", ["--5,0", "-5,0-", "(-5,0)", "-(5,0)", "EUR EUR", "EUR", "-"])
+def test_two_signs_or_no_number_are_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        HOURS.parse(Notation(unit="EUR", decimal=",").plain(HOURS, text))
+
+
+@pytest.mark.parametrize("cell", ["90 min", 90, 90.0])
+def test_a_factor_makes_hours_of_minutes(cell: object) -> None:
+    assert HOURS.parse(Notation(unit="min", factor=1 / 60).plain(HOURS, cell)) == 1.5
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("formats", "text", "seconds"),
+    [
+        (("%d.%m.%Y",), "01.11.2023", datetime(2023, 11, 1, tzinfo=UTC)),
+        ((), "2023-11-01", datetime(2023, 11, 1, tzinfo=UTC)),
+        ((), "20231101", datetime(2023, 11, 1, tzinfo=UTC)),
+        (("excel",), "45231", datetime(2023, 11, 1, tzinfo=UTC)),
+        (("excel",), "45231.5", datetime(2023, 11, 1, 12, tzinfo=BERLIN)),
+        (("excel",), "45231,5", datetime(2023, 11, 1, 12, tzinfo=BERLIN)),
+        ((), "2023-11-01T00:00", datetime(2023, 11, 1, tzinfo=BERLIN)),
+        (("%d.%m.%Y %H:%M", "%d.%m.%Y"), "01.11.2023", datetime(2023, 11, 1, tzinfo=UTC)),
+        (("%d.%m.%Y", "%d.%m.%Y %H"), "01.11.2023 08", datetime(2023, 11, 1, 8, tzinfo=BERLIN)),
+    ],
+)  # fmt: skip
+def test_a_date_stays_that_date_in_any_zone(
+    formats: tuple[str, ...], text: str, seconds: datetime
+) -> None:
+    found = OPENED.parse(Notation(formats=formats, timezone=BERLIN).plain(OPENED, text))
+    assert found == seconds.timestamp()
+
+
+def test_a_column_may_have_a_zone_of_its_own(tmp_path: Path) -> None:
+    settings = SETTINGS.replace('%H:%M" }', '%H:%M", timezone = "UTC" }')
+    records = read(tmp_path, EXPORT, settings)
+    moment = datetime.fromtimestamp(float(records.table["opened"][0]), UTC)
+    assert (moment.hour, moment.minute) == (8, 43)
+
+
+@pytest.mark.parametrize("text", ["202603020843", "20260302084312", "99999999999999"])
+def test_digits_of_a_date_are_no_epoch(text: str) -> None:
+    if text.startswith("9"):
+        assert OPENED.parse(text) == 99999999999.999
+        return
+    with pytest.raises(DataError, match="expected a date or time"):
+        OPENED.parse(text)
 
 
 def test_the_advice_stands_in_the_problem(tmp_path: Path) -> None:
