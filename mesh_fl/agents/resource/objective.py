@@ -1,8 +1,8 @@
 """What makes a plan good, by mode: one sum over tasks, whatever the mode.
 
-A task that is planned costs `flow` for each minute from its release until it is done, `late` for
-each minute past due, and `pair` for who does it; one that is not planned costs `left_out`, which is
-more than all that planning it could cost the others.
+A task that is planned costs `flow` for each minute from now, or from its release if that is later,
+until it is done, `late` for each minute past due from now on, and `pair` for who does it; one that
+is not planned costs `left_out`, which is more than all that planning it could cost the others.
 """
 
 import math
@@ -86,8 +86,8 @@ class Objective:
 
     def placed(self, grid: Grid, task: int, technician: int, end: int) -> int:
         """Return what a task costs that somebody has done by then."""
-        flow = int(self.flow[task]) * (end - int(grid.release[task]))
-        late = int(self.late[task]) * max(0, end - int(grid.due[task]))
+        flow = int(self.flow[task]) * (end - int(grid.earliest[task]))
+        late = int(self.late[task]) * max(0, end - int(grid.still_due[task]))
         return flow + late + int(self.pair[task, technician])
 
 
@@ -156,8 +156,8 @@ def _balanced(grid: Grid, labour: Matrix, short: Matrix) -> tuple[Vector, Vector
     ]
     tasks, who, ends = np.array(done, dtype=np.int64).reshape(-1, 3).T
     weight = grid.weight[tasks]
-    waited = float(weight @ (ends - grid.release[tasks]))
-    late = float(weight @ np.maximum(0, ends - grid.due[tasks]))
+    waited = float(weight @ (ends - grid.earliest[tasks]))
+    late = float(weight @ np.maximum(0, ends - grid.still_due[tasks]))
     return (
         _share(grid.weight, waited),
         _share(grid.weight, max(late, LEAST_LATE * waited)),
@@ -174,8 +174,8 @@ def _whole(grid: Grid, flow: Vector, late: Vector, pair: Matrix) -> Objective:
     """Round, and find what leaving a task out has to cost so that nobody gains by it."""
     ratio = grid.weight / max(1e-9, float(grid.weight.max(initial=0.0)) / MOST_UNLIKE)
     ratio = np.rint(np.maximum(1.0, ratio / max(1.0, float(ratio.min(initial=np.inf)))))
-    longest = np.maximum(0, grid.horizon - grid.release)
-    latest = np.maximum(0, grid.horizon - grid.due)
+    longest = np.maximum(0, grid.horizon - grid.earliest)
+    latest = np.maximum(0, grid.horizon - grid.still_due)
     most = float((flow * longest + late * latest + pair.max(axis=1, initial=0.0)).sum())
     fits = min(1.0, LARGEST / max(1.0, most * float(ratio.sum())))
     # Each of the rounded figures is above the exact one by a half at most.

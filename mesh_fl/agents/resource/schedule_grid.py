@@ -66,6 +66,11 @@ class Grid:
         return float(self.work.mean()) if len(self.work) else 0.0
 
     @cached_property
+    def still_due(self) -> Minutes:
+        """When tasks are due, or now: what is late already is late in every plan."""
+        return np.maximum(self.due, 0)
+
+    @cached_property
     def any_splits(self) -> bool:
         """Whether some task goes on over breaks."""
         return bool(self.splits.any())

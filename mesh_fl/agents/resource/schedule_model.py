@@ -155,12 +155,12 @@ class PartModel:
     def _add_points(self, task: int, start: cp_model.IntVar, soonest: int, at: int) -> None:
         """Count flow and lateness; a task that is left out begins at its soonest, for nothing."""
         counts, grid = self.counts, self.grid
-        work, due = int(grid.work[task]), int(grid.due[task])
+        work, due = int(grid.work[task]), int(grid.still_due[task])
         flow, late = int(counts.flow[task]), int(counts.late[task])
-        self.constant += flow * (work - int(grid.release[task]))
+        self.constant += flow * (work - int(grid.earliest[task]))
         self.terms.append((start, flow))
         least = max(0, soonest + work - due)
-        self.for_nothing = flow * (soonest + work - int(grid.release[task])) + late * least
+        self.for_nothing = flow * (soonest + work - int(grid.earliest[task])) + late * least
         if late and due < grid.horizon:
             lateness = self.model.new_int_var(least, max(least, grid.horizon - due), "")
             self.model.add(lateness >= start + (work - due))

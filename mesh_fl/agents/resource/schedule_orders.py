@@ -31,8 +31,7 @@ class Orders:
         self.work: list[int] = grid.work.tolist()
         self.earliest: list[int] = grid.earliest.tolist()
         self.latest: list[int] = grid.latest.tolist()
-        self.due: list[int] = grid.due.tolist()
-        self.release: list[int] = grid.release.tolist()
+        self.due: list[int] = grid.still_due.tolist()
         self.flow: list[int] = counts.flow.tolist()
         self.late: list[int] = counts.late.tolist()
         self.pair: list[list[int]] = counts.pair.tolist()
@@ -144,7 +143,7 @@ class Orders:
         return now, len(self.gaps[technician])
 
     def _points(self, technician: int, task: int, end: int) -> int:
-        points = self.flow[task] * (end - self.release[task]) + self.pair[task][technician]
+        points = self.flow[task] * (end - self.earliest[task]) + self.pair[task][technician]
         return points + self.late[task] * (end - self.due[task]) if end > self.due[task] else points
 
     def take_out(self, task: int) -> None:

@@ -181,7 +181,8 @@ class _Search:
         """Return what no plan can fall below: each task as if it were the only one."""
         grid, counts = self.grid, self.counts
         ends = grid.earliest + grid.work
-        waiting = counts.flow * (ends - grid.release) + counts.late * np.maximum(0, ends - grid.due)
+        waiting = counts.flow * (ends - grid.earliest)
+        waiting = waiting + counts.late * np.maximum(0, ends - grid.still_due)
         dearest = counts.pair.max(initial=0)
         pairs = counts.pair.min(axis=1, where=grid.can, initial=dearest)
         alone = np.where(grid.can.any(axis=1), waiting + pairs, counts.left_out)

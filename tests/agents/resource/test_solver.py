@@ -149,6 +149,24 @@ def test_the_urgent_are_done_where_time_is_short() -> None:
         assert "40 h of work are to be done, and 13 h are free" in found.unassigned[0].reason
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_how_long_tasks_have_waited_already_changes_no_plan(mode: Mode) -> None:
+    """What is past is past in every plan; it once made up all of what balance looked at."""
+    people = tuple(
+        Technician(f"p{place}", cost_h=40 + place, level=1 + place % 3) for place in range(4)
+    )
+
+    def problem(release_h: float, due_h: float) -> Problem:
+        tasks = tuple(Task(f"t{n}", 0.5 + n % 5, 1 + n % 4, due_h, release_h) for n in range(20))
+        return Problem(tasks, people, 60.0)
+
+    now, long_ago = problem(0.0, 0.0), problem(-5000.0, -900.0)
+    one, two = (objective(each, mode) for each in (now, long_ago))
+    for name in ("flow", "late", "pair", "left_out"):
+        assert (getattr(one, name) == getattr(two, name)).all()
+    assert solve(now, mode, 0.3).value == solve(long_ago, mode, 0.3).value
+
+
 def test_nothing_is_left_out_to_let_others_go_sooner() -> None:
     hours = [20.0] + [0.5] * 30
     found = solve(queue(*hours, horizon_h=35.0), "speed", seconds=2)
@@ -325,7 +343,7 @@ def test_points_are_told_apart_by_floats(problem: Problem) -> None:
     for mode in MODES:
         counts = objective(wide, mode)
         assert sum(counts.left_out.tolist()) < 2**53
-        worst = counts.flow * (wide.grid.horizon - wide.grid.release)
-        worst += counts.late * (wide.grid.horizon - wide.grid.due)
+        worst = counts.flow * (wide.grid.horizon - wide.grid.earliest)
+        worst += counts.late * (wide.grid.horizon - wide.grid.still_due)
         worst += counts.pair.max(axis=1, initial=0)
         assert all(out > sum(worst.tolist()) for out in counts.left_out.tolist())
