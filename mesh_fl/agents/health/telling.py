@@ -15,7 +15,7 @@ from mesh_fl.agents.health.history import DAY, day_of, moment_text
 from mesh_fl.agents.health.revenue_at_risk import Stake, stakes_of
 from mesh_fl.agents.health.terms import running
 from mesh_fl.agents.health.windows import Known, NotKnownError
-from mesh_fl.agents.health.wording import money, percent
+from mesh_fl.agents.health.wording import money, percent, plain
 
 LEAST_ADVISED = 0.05
 """In log odds; less is no reason to do anything."""
@@ -27,6 +27,8 @@ NO_CONTACT = "table clients tells no contact with this client before that moment
 def tell(found: Found, answer: ClientHealthAnswer, faults: Mapping[str, str]) -> ClientAnswer:
     """Add what one's own tables tell to the answer by features."""
     known, request = found.known, found.request
+    reasons = tuple(_as_measured(one, found.features.get(one.feature)) for one in answer.reasons)
+    answer = answer.model_copy(update={"reasons": reasons})
     stakes, why_none = _stakes(known) if request.client_id else ((), NO_CLIENT)
     contact = last_contact(known)
     base = dict(answer)
@@ -49,6 +51,18 @@ def tell(found: Found, answer: ClientHealthAnswer, faults: Mapping[str, str]) ->
         missing=_missing(found, faults),
         ignored=found.ignored,
     )
+
+
+def _as_measured(reason: Reason, measured: float | str | None) -> Reason:
+    """Tell what was measured where it lies beyond the bound that counts in its place."""
+    counts = reason.value
+    if not (isinstance(measured, float | int) and isinstance(counts, float | int)):
+        return reason
+    shown, bound = plain(measured), plain(counts)
+    if shown == bound:
+        return reason
+    words = reason.words.replace(f": {bound}", f": {shown}, which counts as {bound}", 1)
+    return reason.model_copy(update={"value": float(measured), "words": words})
 
 
 def caution(known: Known) -> str:

@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from mesh_fl.agents.revenue.account_history import GONE, folded
 from mesh_fl.agents.revenue.books import Books
-from mesh_fl.agents.revenue.entries import Entries, agreed, invoiced, named
+from mesh_fl.agents.revenue.entries import Entries, agreed, day_or_never, invoiced, named
 from mesh_fl.agents.revenue.history import LARGEST
-from mesh_fl.agents.revenue.months import month_name, month_of
+from mesh_fl.agents.revenue.months import day_name, month_name, month_of
 from mesh_fl.agents.revenue.projection import History
 from mesh_fl.agents.revenue.request import Request, plain_id
 from mesh_fl.agents.revenue.series import NO_ENTRY, Series, series_of
@@ -57,6 +58,8 @@ def find_history(request: Request, books: Books) -> Found:
         return _told(request, now)
     if request.client_id and books.tables:
         _check_known(request.client_id, books)
+        if why := _why_gone(request, books):
+            return Found(currency=request.currency, why_none=why)
     key = ("history", request.client_id, request.currency, now)
     return books.kept(key, lambda: _from_tables(request, books, now))
 
@@ -84,6 +87,24 @@ def _check_known(client_id: str, books: Books) -> None:
             f"client_id: expected a client of your tables, found {client_id[:80]!r}, who is in "
             "none of them"
         )
+
+
+def _why_gone(request: Request, books: Books) -> str:
+    """Return since when a client is one no more; empty where it is, or no table tells."""
+    clients = books.tables.get("clients")
+    if clients is None:
+        return ""
+    rows = np.flatnonzero(named(clients["client_id"], plain_id) == request.client_id)
+    for row in rows.tolist():
+        one = clients["lost_at"][row : row + 1]
+        lost = float(day_or_never(one)[0])
+        whose = f"client {request.client_id[:80]} left"
+        if lost <= request.as_of:
+            return f"{whose} on {day_name(int(lost))}: nothing more is expected of it"
+        if folded(str(clients["status"][row])) in GONE and lost == np.inf:
+            status = str(clients["status"][row])[:40]
+            return f"{whose}, as its status {status!r} says: nothing more is expected of it"
+    return ""
 
 
 def client_ids(books: Books) -> frozenset[object]:

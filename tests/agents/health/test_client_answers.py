@@ -372,3 +372,20 @@ def test_training_moves_an_answer_away_from_the_rule_score() -> None:
 
 def test_at_home_the_label_days_are_over_as_late_as_can_be() -> None:
     assert ClientHealth(label_days=30).at_home(date(2026, 3, 1)).as_of == "2026-01-29"
+
+
+def test_values_beyond_their_bounds_are_told_as_measured() -> None:
+    bill = {"client_id": "old", "issued_at": day(-220), "due_at": day(-192)}
+    people = [{"client_id": "old", "since": day(-3000), "employees": 9}]
+    old = served(own({"clients": people, "invoices": [bill]}))
+    found = answer(old, {"as_of": NOW, "client_id": "old"})
+    reasons = {one["feature"]: one for one in found["reasons"]}
+    overdue, tenure = reasons["days_overdue"], reasons["tenure_months"]
+    assert overdue["value"] == 192
+    assert "is overdue: 192, which counts as 120, typical is" in overdue["words"]
+    assert tenure["value"] == pytest.approx(3000 * DAY / MONTH)
+    assert "98.6, which counts as 72" in tenure["words"]
+    (advice,) = (one for one in found["recommendations"] if one["feature"] == "days_overdue")
+    assert (advice["value"], advice["because"]) == (192, overdue["words"])
+    inside = {one["feature"]: one for one in ask(client_id="bad")["reasons"]}
+    assert "counts as" not in inside["days_overdue"]["words"]

@@ -421,3 +421,23 @@ def test_a_batch_is_answered_one_by_one_over_http() -> None:
     assert first["unused_fields"] == []
     single = answers([{"as_of": "2026-11-01"}], invoices=monthly_invoices("a", [100] * 30))[0]
     assert first["projected_revenue"] == single.projected_revenue
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"lost_at": "2026-10-15"}, "client a left on 2026-10-15: nothing more is expected of it"),
+        ({"status": " Lost "}, "client a left, as its status 'Lost' says"),
+        ({"status": "lost", "lost_at": "2026-12-01"}, ""),
+        ({"lost_at": "2026-11-02"}, ""),
+        ({}, ""),
+    ],
+)
+def test_of_a_client_that_left_nothing_is_expected(told: dict[str, str], why: str) -> None:
+    people = [{"client_id": "a", **told}, {"client_id": "b"}]
+    bills = [*monthly_invoices("a", [100] * 30), *monthly_invoices("b", [50] * 30)]
+    answer = asked({"client_id": "a"}, clients=people, invoices=bills)
+    assert (answer.projected_revenue is None) == bool(why)
+    assert why in answer.unavailable.get("projected_revenue", "")
+    assert asked({"client_id": "b"}, clients=people, invoices=bills).projected_revenue
+    assert asked({}, clients=people, invoices=bills).projected_revenue
