@@ -134,6 +134,8 @@ class Field(BaseModel):
             return ""
         if isinstance(value, dict | list | tuple | set | bytes):
             raise self._refuse(value)
+        if self.kind in ("text", "category") and isinstance(value, float) and value.is_integer():
+            value = int(value)  # a number of a column with gaps is a float in Parquet
         try:
             text = str(value).strip()
             text.encode()

@@ -197,3 +197,14 @@ def test_a_missing_time_is_no_number() -> None:
     at = Field(name="at", kind="time", optional=True)
     assert math.isnan(at.parse(""))
     assert column_of(at, [at.parse(None), 1.5]).dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_whole_floats_are_words_as_whole_numbers_are(kind: str) -> None:
+    field = Field(name="x", kind=kind, levels=("1001", "7"))
+    assert field.parse(1001.0) == field.parse(1001) == field.parse("1001") == "1001"
+
+
+def test_other_floats_stay_as_they_are() -> None:
+    assert Field(name="x", kind="text").parse(1.5) == "1.5"
+    assert Field(name="x", kind="text").parse(float("inf")) == "inf"

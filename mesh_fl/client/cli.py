@@ -284,9 +284,20 @@ def _ask_local(home: Path, method: str, path: str, body: object) -> dict[str, ob
         raise NetworkError(
             f"no client answers at {url}: start it by `mesh-client start {home}`"
         ) from None
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise NetworkError(f"no agent answers at {path}: {_paths(home)}")
     if response.is_error:
         raise NetworkError(str(answer.get("detail", answer)))
     return dict(answer)
+
+
+def _paths(home: Path) -> str:
+    from mesh_fl.client.serve import path_of
+    from mesh_fl.registry import agent_class
+
+    agents = Home(home).settings.agents
+    known = ", ".join(path_of(name, agent_class(name)) for name in agents)
+    return f"expected one of {known}; [agents.NAME] in client.toml opts into others"
 
 
 def _model_line(card: object) -> str:

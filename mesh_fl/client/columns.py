@@ -39,6 +39,9 @@ def _known_timezone(name: str) -> str:
 
 def _tells_a_day(form: str) -> bool:
     day = datetime(2026, 3, 31, tzinfo=UTC)
+    # Hours of half a day need to know of which; beside others strptime does not listen.
+    if ("%I" in form) != ("%p" in form):
+        return False
     found = moment_of(day.strftime(form), form)
     return found is not None and found.date() == day.date()
 
@@ -81,7 +84,9 @@ class ColumnMap(Settings):
     def _tells_a_day(cls, formats: str | tuple[str, ...]) -> tuple[str, ...]:
         formats = (formats,) if isinstance(formats, str) else formats
         if not all(form == EXCEL or _tells_a_day(form) for form in formats):
-            raise ValueError("expected year, month and day, such as %d.%m.%Y or %m/%d/%Y %I:%M %p")
+            raise ValueError(
+                "expected year, month and day, such as %d.%m.%Y, and %I with %p or %H alone"
+            )
         return formats
 
     @model_validator(mode="after")

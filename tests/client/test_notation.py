@@ -313,6 +313,8 @@ def test_mapped_words_are_not_read_again(tmp_path: Path) -> None:
         ('columns.x = {column = "a", format = "%H:%M"}', "expected year, month and day"),
         ('columns.x = {column = "a", format = "dd.mm.yyyy"}', "expected year, month and day"),
         ('columns.x = {column = "a", format = "%d.%m.%Y %Q"}', "expected year, month and day"),
+        ('columns.x = {column = "a", format = "%m/%d/%Y %H:%M %p"}', "%I with %p or %H alone"),
+        ('columns.x = {column = "a", format = "%m/%d/%Y %I:%M"}', "%I with %p or %H alone"),
     ],
 )
 def test_a_bad_notation_is_named(tmp_path: Path, text: str, message: str) -> None:

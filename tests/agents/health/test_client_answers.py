@@ -376,8 +376,9 @@ def test_at_home_the_label_days_are_over_as_late_as_can_be() -> None:
 
 def test_values_beyond_their_bounds_are_told_as_measured() -> None:
     bill = {"client_id": "old", "issued_at": day(-220), "due_at": day(-192)}
+    paid = {**bill, "paid_at": day(-200)}
     people = [{"client_id": "old", "since": day(-3000), "employees": 9}]
-    old = served(own({"clients": people, "invoices": [bill]}))
+    old = served(own({"clients": people, "invoices": [bill, paid]}))
     found = answer(old, {"as_of": NOW, "client_id": "old"})
     reasons = {one["feature"]: one for one in found["reasons"]}
     overdue, tenure = reasons["days_overdue"], reasons["tenure_months"]

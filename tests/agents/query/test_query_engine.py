@@ -478,3 +478,18 @@ def test_a_table_that_cannot_be_read_is_told_with_its_fault() -> None:
     found = Engine({"tickets": Broken()}).ask("how many tickets are open", datetime.now(UTC))
     assert isinstance(found, Refused)
     assert found.reason.startswith("the table tickets cannot be read: tickets.csv: expected rows")
+
+
+def test_an_invoice_is_overdue_from_the_day_after_it_was_due() -> None:
+    invoice = {"issued_at": "2026-11-01", "total": 5, "balance": 5}
+    paid = {**invoice, "balance": 0, "due_at": "2026-11-21"}
+    invoices: Rows = [
+        {**invoice, "invoice_id": "due today", "due_at": "2026-11-22"},
+        {**invoice, "invoice_id": "due yesterday", "due_at": "2026-11-21"},
+        {**paid, "invoice_id": "paid that afternoon", "paid_at": "2026-11-21T15:00"},
+        {**paid, "invoice_id": "paid a day later", "paid_at": "2026-11-22T09:00"},
+    ]
+    engine = Engine({"invoices": MadeTable(invoices)})
+    assert found(engine, "how many invoices are overdue").rows == ((1,),)
+    assert found(engine, "how many invoices were paid late").rows == ((1,),)
+    assert found(engine, "how many invoices were paid on time").rows == ((1,),)
