@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from mesh_fl.agent import Agent
-from mesh_fl.client.data import Records, TableSource, read_records
+from mesh_fl.client.data import TWICE, Records, TableSource, read_records
 from mesh_fl.client.holdings import find_records, teaching_records
 from mesh_fl.client.home import Home
 from mesh_fl.client.report import DataReport, FieldReport, data_report
@@ -26,16 +26,22 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
     ConfigError
         If no table is described.
     DataError
-        If a table cannot be used at all, or holds more records than the declared cap.
+        If tables cannot be used at all, told after the others were shown, or one holds more records
+        than the declared cap.
     """
     settings = home.settings
     if not settings.tables:
         raise ConfigError("client.toml describes no table: add [tables.NAME] with path and id")
     found: dict[str, object] = {}
+    faults = []
     for name, source in settings.tables.items():
         agent = _agent(home, offer, name)
         schema = _usual_fields(name) if agent is None else agent.schema
-        records = read_records(source, schema)
+        try:
+            records = read_records(source, schema)
+        except DataError as error:
+            faults.append(f"table {name}: {error}")
+            continue
         report = data_report(records, schema)
         teaching = None if agent is None else teaching_records(agent, agent.prepare(records.table))
         found[name] = {
@@ -47,9 +53,12 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
         if not as_json:
             _show(name, source, report, records)
             _show_cap(home, name, report)
+            _show_twice(home, name, records)
             _show_teaching(offer, teaching, report.kept)
             _show_dealt(name, _dealt(home, name, records.ids))
         _refuse_above_cap(home, name, len(records.ids))
+    if faults:
+        raise DataError("\n".join(faults))
     if offer is not None and settings.agents[offer.agent].tables:
         found[offer.agent] = _check_gathered(home, offer, as_json)
     if as_json:
@@ -61,6 +70,17 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
 def _show_cap(home: Home, table: str, report: DataReport) -> None:
     if any(choice.table == table for choice in home.settings.agents.values()):
         print(f"{table}: {report.public_cap} is a public cap for it")  # noqa: T201
+
+
+def _show_twice(home: Home, table: str, records: Records) -> None:
+    """Warn of what learning from several tables refuses, and answers do not."""
+    twice = sum(TWICE in problem.message for problem in records.problems)
+    agents = [name for name, one in home.settings.agents.items() if table in one.tables]
+    if twice and agents:
+        print(  # noqa: T201
+            f"WARNING: {table}: {twice} rows have the id of another row: {', '.join(agents)} will "
+            "not learn from the table until one of each two is removed"
+        )
 
 
 def _usual_fields(table: str) -> tuple[Field, ...]:

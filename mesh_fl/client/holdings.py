@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_fl.agent import Agent, Data
+from mesh_fl.client.columns import place
 from mesh_fl.client.data import TWICE, read_records, record_id
 from mesh_fl.client.own_tables import own_tables
 from mesh_fl.client.settings import AgentChoice, ClientSettings
@@ -160,7 +161,11 @@ def _ids_of(settings: ClientSettings, table: str) -> tuple[str, ...]:
     records = read_records(settings.tables[table], ())
     twice = next((one for one in records.problems if TWICE in one.message), None)
     if twice is not None:
-        raise DataError(f"{twice}; records are made of rows that have an id of their own each")
+        where = f"{twice.file} {place(twice.file, twice.line)}, column {twice.column}"
+        raise DataError(
+            f"{where}: the id {twice.value!r} stands there twice; records are made of rows that "
+            "have an id of their own each: remove one of the two"
+        )
     return records.ids
 
 

@@ -47,7 +47,9 @@ def chosen_clip(
         return None
     if config is not None and _rows_of(agent, counting.target_config) != _rows_of(agent, config):
         return None
-    return counting.chosen(load_state(stored.state, counting.init()))
+    state = load_state(stored.state, counting.init())
+    # Of too few records the noise leaves no lengths to choose by.
+    return counting.chosen(state) if counting.lengths(state).is_seen else None
 
 
 def _rows_of(agent: str, config: Mapping[str, object]) -> dict[str, object]:

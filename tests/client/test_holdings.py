@@ -99,7 +99,7 @@ class TestSeveralTables:
         self, settings, tmp_path
     ) -> None:
         (tmp_path / "tickets.csv").write_text(TICKETS + "t1,c3\n")
-        with pytest.raises(DataError, match=r"line 6.*found it again; line 2 is kept; records are"):
+        with pytest.raises(DataError, match=r"line 6.*'t1' stands there twice; records are"):
             dataset(settings({"counting": BOTH}))
 
     def test_the_table_that_keeps_the_budget_must_be_there(self, settings) -> None:

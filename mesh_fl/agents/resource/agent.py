@@ -170,7 +170,8 @@ class ResourceAllocation(Agent):
         if not (hours >= 0).all() or not np.isfinite(hours).all():
             raise DataError(
                 f"{self.label}: expected hours of at least 0 for each of {len(hours)} tickets, "
-                "found one without; leave it out"
+                'found one without; leave it out, or name tables = ["tickets"] in place of table, '
+                "which reads a queue with its open tickets"
             )
         return {"cells": cells, "hours": np.clip(hours, self.least_hours, self.most_hours)}
 

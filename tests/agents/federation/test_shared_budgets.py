@@ -1,7 +1,9 @@
 """Agents that read one table share each record's budget; a clip is of the rows that are trained."""
 
+import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,13 @@ from mesh_fl.card import Card
 from mesh_fl.checkpoint import Checkpoint
 from mesh_fl.errors import ConfigError
 from mesh_fl.privacy.plan import ROUNDING, budget_of
+from mesh_fl.registry import build
 from mesh_fl.server import steering
 from mesh_fl.server.forecast import Forecast
 from mesh_fl.server.planning import plan_for
 from mesh_fl.server.settings import ServerSettings
 from mesh_fl.server.steering import Claim, Purse, chosen_clip, next_steps, steered
+from mesh_fl.state import dump_state
 from mesh_fl.training import begin
 
 CAPS = {"health": 64, "revenue": 64, "threat": 64, "query": 64}
@@ -125,8 +129,8 @@ def test_parts_of_agents_that_say_nothing_never_overdraw_the_budget(claims) -> N
 
 
 class TestClip:
-    @pytest.fixture
-    def counted(self):
+    @pytest.fixture(params=[50_000])
+    def counted(self, request):
         found = settings(
             federation={
                 "plan": {"measures": 0},
@@ -135,14 +139,27 @@ class TestClip:
         )
         checkpoint = begin(*plan_for(found, "federation", ROSTER))
         checkpoint.status, checkpoint.applied = "finished", 1
+        counting = build("federation", json.loads(checkpoint.plan.config))
+        state = counting.init()
+        if request.param:
+            rows = counting.contribute(state, {"norm": np.linspace(1, 9, request.param)})
+            total = {"lengths": np.asarray(rows.sum(axis=0)).ravel()}
+            state = counting.apply(state, total)
+        checkpoint.state = dump_state(state)
         blobs: dict[str, bytes] = {}
         checkpoint.save(blobs)
         assert Checkpoint.load(blobs) is not None
         return blobs
 
     def test_it_is_of_the_rows_that_will_be_trained(self, counted) -> None:
-        assert chosen_clip(counted, "threat", {}) == 8.0
-        assert chosen_clip(counted, "threat", {"clip": 3.0, "records": 7.0}) == 8.0
+        clip = chosen_clip(counted, "threat", {})
+        assert clip != 8.0
+        assert 3 < clip < 9
+        assert chosen_clip(counted, "threat", {"clip": 3.0, "records": 7.0}) == clip
+
+    @pytest.mark.parametrize("counted", [0], indirect=True)
+    def test_no_lengths_choose_none(self, counted) -> None:
+        assert chosen_clip(counted, "threat", {}) is None
 
     def test_lengths_of_other_rows_choose_none(self, counted) -> None:
         assert chosen_clip(counted, "threat", {"learning_rate": 1.0}) is None
