@@ -119,6 +119,16 @@ class Agent(ABC):
         """Turn a table into arrays, record by record: nothing may be fitted on private data."""
         return table
 
+    def why_idle(self, table: Table) -> str:
+        """Say why most records of a table teach nothing; empty where no one reason is known.
+
+        Parameters
+        ----------
+        table : Table
+            As `prepare` takes it.
+        """
+        return ""
+
     @abstractmethod
     def init(self) -> State:
         """Return the public model before any training; the same on every call."""

@@ -44,6 +44,7 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
             continue
         report = data_report(records, schema)
         teaching = None if agent is None else teaching_records(agent, agent.prepare(records.table))
+        why = "" if agent is None else agent.why_idle(records.table)
         found[name] = {
             **report.model_dump(mode="json"),
             "teaching": teaching,
@@ -54,7 +55,7 @@ def check_data(home: Home, offer: Offer | None, as_json: bool) -> None:
             _show(name, source, report, records)
             _show_cap(home, name, report)
             _show_twice(home, name, records)
-            _show_teaching(offer, teaching, report.kept)
+            _show_teaching(offer, teaching, report.kept, why)
             _show_dealt(name, _dealt(home, name, records.ids))
         _refuse_above_cap(home, name, len(records.ids))
     if faults:
@@ -110,7 +111,7 @@ def _check_gathered(home: Home, offer: Offer, as_json: bool) -> dict[str, int]:
     if not as_json:
         tables = ", ".join(home.settings.agents[offer.agent].tables)
         print(f"{offer.agent} makes {len(made.ids)} records of {tables}")  # noqa: T201
-        _show_teaching(offer, teaching, len(made.ids))
+        _show_teaching(offer, teaching, len(made.ids), agent.why_idle(made.table))
     _refuse_too_many(home, offer.agent, f"agent {offer.agent}", len(made.ids))
     return {"kept": len(made.ids), "teaching": teaching}
 
@@ -129,14 +130,16 @@ def _agent(home: Home, offer: Offer | None, table: str) -> Agent | None:
     return build(offer.agent, offer.config) if choice.table == table else None
 
 
-def _show_teaching(offer: Offer | None, teaching: int | None, kept: int) -> None:
+def _show_teaching(offer: Offer | None, teaching: int | None, kept: int, why: str) -> None:
     if offer is None or teaching is None or teaching == kept:
         return
+    usual = (
+        "what it learns from is not mapped, missing, or written so that it cannot be used (the "
+        "agent's guide tells how)"
+    )
     print(  # noqa: T201
         f"WARNING: {teaching} of {kept} records teach {offer.agent} something; the others "
-        "cost their budget for nothing: what it learns from is not mapped, missing, or written so "
-        "that it cannot be used (the agent's guide tells how): mend these records, or leave them "
-        "out"
+        f"cost their budget for nothing: {why or usual}: mend these records, or leave them out"
     )
 
 

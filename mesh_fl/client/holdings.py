@@ -48,7 +48,7 @@ class _Reader:
             owner = agent.borrows or self.name
             found = find_records(agent, owner, self.settings)
             data = agent.prepare(found.table)
-            self._try(agent, data, found.name)
+            self._try(agent, data, found)
             self._cache[config] = self._share(owner, found, data)
         return self._cache[config]
 
@@ -64,18 +64,20 @@ class _Reader:
         ours = {name: column[kept] for name, column in data.items()}
         return Dataset(ours, found.name, ids, found.parts, own=data)
 
-    def _try(self, agent: Agent, data: Data, table: str) -> None:
+    def _try(self, agent: Agent, data: Data, found: Found) -> None:
         """Let an agent that cannot use these records fail before anything is charged."""
         try:
             teaching = teaching_records(agent, data)
         except Exception as error:
             raise AgentError(
-                f"agent {self.name} cannot use table {table}: {type(error).__name__}: {error}"
+                f"agent {self.name} cannot use table {found.name}: {type(error).__name__}: {error}"
             ) from error
         if not teaching:
+            usual = "map the columns that it learns from"
+            why = agent.why_idle(found.table) or usual
             raise AgentError(
-                f"no record of table {table} teaches agent {self.name} anything: map the "
-                "columns that it learns from (`mesh-client data check` with the offer tells which)"
+                f"no record of table {found.name} teaches agent {self.name} anything: {why} "
+                "(`mesh-client data check` with the offer tells more)"
             )
 
 

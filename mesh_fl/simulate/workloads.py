@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from mesh_fl.agent import Agent, Data
 from mesh_fl.client.data import TableSource, read_records
-from mesh_fl.client.holdings import find_records
+from mesh_fl.client.holdings import find_records, teaching_records
 from mesh_fl.client.settings import AgentChoice, ClientSettings
 from mesh_fl.client.tables import READERS
 from mesh_fl.config import ConfigPath, Settings, load_toml
@@ -18,6 +18,7 @@ from mesh_fl.errors import AgentError, ConfigError, DataError
 from mesh_fl.layout import size
 from mesh_fl.planning import configure
 from mesh_fl.quality import FALLING, RISING, Metric, headline
+from mesh_fl.schema import Table
 from mesh_fl.simulate.arguments import blamed_on, is_table, read_arrays
 from mesh_fl.simulate.benchmarks.benchmark import Benchmark, benchmarks_of
 from mesh_fl.simulate.splits import Deal, at_random
@@ -202,7 +203,7 @@ def _from_table(wanted: Wanted) -> Material:
     read = read_records(_table_source(wanted), agent.schema)
     left_out = read.rows_read - len(read.ids)
     notes = [f"{left_out} of {read.rows_read} rows were left out: {one}" for one in read.problems]
-    return _material(wanted, agent.prepare(read.table), tuple(notes[:1]))
+    return _material(wanted, _teaching(wanted, agent, read.table), tuple(notes[:1]))
 
 
 def _from_client(wanted: Wanted) -> Material:
@@ -224,7 +225,16 @@ def _from_client(wanted: Wanted) -> Material:
     )
     found = find_records(agent, wanted.agent, settings)
     note = f"{len(found.ids)} records of {', '.join(choice.learns_from)}"
-    return _material(wanted, agent.prepare(found.table), (note,))
+    return _material(wanted, _teaching(wanted, agent, found.table), (note,))
+
+
+def _teaching(wanted: Wanted, agent: Agent, table: Table) -> Data:
+    """Return prepared records, some of which teach the agent something."""
+    data = agent.prepare(table)
+    if teaching_records(agent, data):
+        return data
+    why = agent.why_idle(table) or "map the columns that it learns from"
+    raise DataError(f"{wanted.data}: no record teaches {wanted.agent} anything: {why}")
 
 
 def _table_source(wanted: Wanted) -> TableSource:

@@ -7,7 +7,7 @@ import pytest
 from small_network import Centre
 
 from mesh_fl.agents.health import ClientHealth
-from mesh_fl.errors import AgentError, ConfigError, MeshError
+from mesh_fl.errors import AgentError, ConfigError, DataError, MeshError
 from mesh_fl.layout import Layout
 from mesh_fl.quality import Metric
 from mesh_fl.simulate import workloads
@@ -176,8 +176,33 @@ class TestFiles:
         for name, values in table.workload.data.items():
             np.testing.assert_array_equal(found.workload.data[name], values)
 
+    def test_records_that_teach_nothing_say_why(self, tmp_path: Path) -> None:
+        rows = "\n".join(f"{n},EUR,100,5,month,backup" for n in range(9))
+        (tmp_path / "a.csv").write_text(f"id,currency,amount,seats,period,type\n{rows}\n")
+        (tmp_path / "client.toml").write_text(
+            '[tables.agreements]\npath = "a.csv"\nid = "id"\n'
+            '[agents.market]\ntable = "agreements"\n'
+        )
+        told = asked(agent="market", config={}, data=str(tmp_path / "client.toml"))
+        with pytest.raises(DataError, match=r"9 of them: expected a price in USD, found 'EUR'"):
+            find(told)
+        assert find(dataclasses.replace(told, config={"currency": "EUR"})).workload.records == 9
+
+    def test_histories_that_are_too_short_say_so(self, tmp_path: Path) -> None:
+        months = [f"2024-{month:02d}-15" for month in range(1, 13)]
+        rows = "\n".join(f"{n},a,{day},100" for n, day in enumerate(months))
+        (tmp_path / "i.csv").write_text(f"no,client_id,issued_at,total\n{rows}\n")
+        (tmp_path / "c.csv").write_text("client_id\na\n")
+        (tmp_path / "client.toml").write_text(
+            '[tables.invoices]\npath = "i.csv"\nid = "no"\n'
+            '[tables.clients]\npath = "c.csv"\nid = "client_id"\n'
+        )
+        told = {"agent": "revenue", "config": {"as_of": "2025-01-01"}}
+        with pytest.raises(DataError, match="1 of them have fewer than 31 whole months before"):
+            find(asked(data=str(tmp_path / "client.toml"), **told))
+
     def test_records_of_several_tables(self, tmp_path: Path) -> None:
-        months = [f"{year}-{month:02d}" for year in (2023, 2024) for month in range(1, 13)]
+        months = [f"{year}-{month:02d}" for year in (2022, 2023, 2024) for month in range(1, 13)]
         rows = [
             f"{client}-{month},c{client},{month}-15,{100 + 10 * client + place}"
             for client in range(3)

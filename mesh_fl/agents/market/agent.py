@@ -7,6 +7,7 @@ from weights set by hand, and served from a mean that favours late iterates (arX
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -127,6 +128,14 @@ class MarketIntelligence(Agent):
     def prepare(self, table: Table) -> Data:
         """Return arrays by record; see `records.Reading`."""
         return self._reading.read(table)
+
+    def why_idle(self, table: Table) -> str:
+        """Say what is most often wrong with figures, such as another currency."""
+        whys = Counter(one for row in self._reading.refused(table) for one in set(row.values()))
+        if not whys:
+            return ""
+        why, count = whys.most_common(1)[0]
+        return f"{count} of them: {why}"
 
     def init(self) -> State:
         """Return sentiment as people declared it, and no counts at all."""

@@ -26,7 +26,7 @@ from mesh_fl.agents.revenue.made_up import made_up
 from mesh_fl.agents.revenue.months import DAY_S, month_of
 from mesh_fl.agents.revenue.prophet_forecast import load_prophet
 from mesh_fl.agents.revenue.quality import WORST, Quality
-from mesh_fl.agents.revenue.records import records_of
+from mesh_fl.agents.revenue.records import records_of, shortest
 from mesh_fl.agents.revenue.request import fields
 from mesh_fl.agents.revenue.rows import BAND_WEIGHT, excesses, layout_of, pulls, rows_of
 from mesh_fl.agents.revenue.series import gather
@@ -141,13 +141,25 @@ class RevenueForecasting(Agent):
         ConfigError
             If `prophet` is asked for and not installed.
         """
-        histories = [read_history(str(one), MOST) for one in table["history"]]
-        if "start" in table:
-            until = month_of(int(np.datetime64(self.as_of, "D").astype(np.int64)))
-            starts = table["start"].astype(np.float64).tolist()
-            pairs = zip(histories, starts, strict=True)
-            histories = [_before(until, history, start) for history, start in pairs]
+        histories = self._histories(table)
         return records_of([one[-LONGEST:] for one in histories], self.horizon, self.blending)
+
+    def _histories(self, table: Table) -> list[NDArray[np.float64]]:
+        histories = [read_history(str(one), MOST) for one in table["history"]]
+        if "start" not in table:
+            return histories
+        until = month_of(int(np.datetime64(self.as_of, "D").astype(np.int64)))
+        starts = table["start"].astype(np.float64).tolist()
+        return [_before(until, *one) for one in zip(histories, starts, strict=True)]
+
+    def why_idle(self, table: Table) -> str:
+        """Say how long histories have to be, where they are not."""
+        lengths = [len(one) for one in self._histories(table)]
+        least = shortest(self.horizon)
+        short = sum(one < least for one in lengths)
+        return f"{short} of them have fewer than {least} whole months before {self.as_of}" * (
+            short > 0
+        )
 
     def init(self) -> State:
         """Return the public blend and the public bands."""

@@ -64,6 +64,11 @@ def held_out(history: Vector, horizon: int) -> int:
     return months if months >= min(FEWEST_HELD_OUT, horizon) else 0
 
 
+def shortest(horizon: int) -> int:
+    """Return how many months a history has at least that teaches something."""
+    return LEAST + min(FEWEST_HELD_OUT, horizon)
+
+
 LEAST_UNIT = 1e-6
 """Of the largest amount, and of an amount at all: below it a miss in units would mean nothing."""
 
