@@ -244,7 +244,13 @@ def _table_source(wanted: Wanted) -> TableSource:
             "which tells the column of each field"
         )
     maps = load_toml(wanted.columns, _Maps)
-    named = maps.agents[wanted.agent].table if wanted.agent in maps.agents else None
+    choice = maps.agents.get(wanted.agent, AgentChoice())
+    if choice.tables:
+        raise ConfigError(
+            f"{wanted.columns}: [agents.{wanted.agent}] reads {', '.join(choice.tables)}: give "
+            f"--data {wanted.columns} alone, which tells where they are"
+        )
+    named = choice.table
     chosen = [*maps.tables] if named is None else [named]
     if len(chosen) != 1 or chosen[0] not in maps.tables:
         raise ConfigError(

@@ -230,6 +230,7 @@ class TestFiles:
             ({"data": "clients.csv", "columns": "two.toml"}, r"expected one \[tables.X\] section"),
             ({"data": "clients.csv", "columns": "wild.toml"}, r"expected one \[tables.X\] section"),
             ({"data": "none.csv", "columns": "map.toml"}, "found no such file"),
+            ({"data": "clients.csv", "columns": "many.toml"}, r"give --data .*many.toml alone"),
             ({"data": "none.npz"}, "expected an npz file of plain arrays"),
             ({"data": "map.toml"}, r"'path' in \[tables.clients\] of .*map.toml"),
             ({"data": "no_agent.toml"}, r"expected \[agents.health\] .* found tables strange"),
@@ -244,6 +245,7 @@ class TestFiles:
     def test_bad_files_are_told(self, folder: Path, files: dict[str, str], message: str) -> None:
         (folder / "two.toml").write_text(MAP + '[tables.other]\nid = "x"\n')
         (folder / "wild.toml").write_text(MAP + '[agents.health]\ntable = "gone"\n')
+        (folder / "many.toml").write_text(MAP + '[agents.health]\ntables = ["clients"]\n')
         strange = '[tables.strange]\nid = "number"\npath = "clients.csv"\n'
         (folder / "no_agent.toml").write_text(strange)
         np.savez(folder / "arrays.npz", x=np.zeros((3, 4)), y=np.zeros(3))

@@ -201,11 +201,13 @@ def _rounds(candidate: Candidate, best: Outlook | None) -> int:
 def _refusal(candidate: Candidate, floor: Floor, left: float) -> str:
     """Say why an agent is not to be trained now; empty where nothing speaks against it."""
     best, members = best_of(candidate.outlooks), len(candidate.caps)
-    left = min(left, candidate.own)
+    whose = "left to"
+    if candidate.own < left:
+        left, whose = candidate.own, "left of its part of the budget of"
     if candidate.cost > left * (1 + ROUNDING):
         return (
             f"it would cost a record epsilon {candidate.epsilon_of(candidate.cost):.3g}, and "
-            f"{candidate.epsilon_of(max(0.0, left)):.3g} is left to {candidate.purse}"
+            f"{candidate.epsilon_of(max(0.0, left)):.3g} is {whose} {candidate.purse}"
         )
     if survivors_for(candidate, floor) is None:
         return (

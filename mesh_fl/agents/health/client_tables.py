@@ -1,5 +1,6 @@
 """A member's tables by client: read once, and looked up for each."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +43,7 @@ class ClientTable:
         declared = TABLES[name]
         table = own.read(declared.fields, declared.key).table
         columns = {column: table[column] for column in KEPT[name]}
-        places = _places([str(one) for one in table["client_id"]])
+        places = _places([one_form(str(one)) for one in table["client_id"]])
         if name == "clients":
             places = {client: found[:1] for client, found in places.items()}
         return cls(columns, places, empty_table(name, declared.fields))
@@ -87,6 +88,11 @@ class ClientTables:
     def history(self, client: str) -> History:
         """Return what the tables hold of one client."""
         return History({name: table.of(client) for name, table in self.tables.items()})
+
+
+def one_form(client: str) -> str:
+    """Write a client's id as the ledger of records does: in one Unicode form."""
+    return unicodedata.normalize("NFKC", client.strip())
 
 
 def _places(ids: list[str]) -> dict[str, Places]:

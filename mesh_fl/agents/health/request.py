@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesh_fl.agents._features import Feature
+from mesh_fl.agents.health.client_tables import one_form
 from mesh_fl.agents.health.product_features import within_bounds
 from mesh_fl.agents.health.windows import RECENT_DAYS
 from mesh_fl.schema import Field, Table, Value, table_of
@@ -96,7 +97,7 @@ def _request(
         else:
             told[feature] = within_bounds(declared[feature], value)
     return Request(
-        client_id=str(found["client_id"]),
+        client_id=one_form(str(found["client_id"])),
         as_of=float(found["as_of"]),
         ticket_volume=float(found["ticket_volume"]),
         employees=float(found["employees"]),

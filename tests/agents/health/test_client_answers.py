@@ -390,3 +390,12 @@ def test_values_beyond_their_bounds_are_told_as_measured() -> None:
     assert (advice["value"], advice["because"]) == (192, overdue["words"])
     inside = {one["feature"]: one for one in ask(client_id="bad")["reasons"]}
     assert "counts as" not in inside["days_overdue"]["words"]
+
+
+def test_a_client_is_found_however_its_umlauts_are_written() -> None:
+    people = [{"client_id": "Mu\N{COMBINING DIAERESIS}ller", "since": day(-300)}]
+    bill = {"client_id": "M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller", "issued_at": day(-30)}
+    one = served(own({"clients": people, "invoices": [bill]}))
+    for name in (people[0]["client_id"], bill["client_id"]):
+        found = answer(one, {"as_of": NOW, "client_id": name})
+        assert found["rows_read"]["invoices"] == found["rows_read"]["clients"] == 1
