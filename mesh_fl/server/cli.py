@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -220,7 +221,7 @@ def plan(
         except MeshError as error:
             faults.append(str(error) if len(names) == 1 else f"{name}: {error}")
             continue
-        if settings.expect_of(name).data != "none":
+        if settings.expect_of(name).data != "none" and sys.stderr.isatty():
             typer.echo(f"{name}: trying out what it may come to", err=True)
         expected = forecast(settings, made, larger=True)
         if as_json:
