@@ -402,7 +402,8 @@ class TestCallers:
                     assert answered(connection) == 413
             headers = caller.headers(transfer_encoding="chunked")
             with caller.open(gate.PUSH_OBJECT, headers) as connection:
-                assert streamed(connection, 2 * GIGABYTE) < 2 * GIGABYTE
+                # A fast machine takes most of a gigabyte a second before it is cut off.
+                assert streamed(connection, 10 * GIGABYTE) < 10 * GIGABYTE
         assert memory_bytes(besieged.server) - before < 200 * 2**20
 
     def test_many_messages_at_once_do_not_fill_the_memory(self, besieged, member):
