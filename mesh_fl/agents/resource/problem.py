@@ -38,7 +38,8 @@ class Task:
     due_h : float or None
         Hours from now; what is done later is late. A task may be late.
     release_h : float
-        When it could begin at the earliest; waiting counts from here. Below 0, it waits already.
+        When it could begin at the earliest; below 0 it waits already. Waiting counts from here, or
+        from now if that is later.
     skills : frozenset of str
         All of them are needed.
     latest_start_h : float or None

@@ -35,7 +35,7 @@ class Grid:
     work : ndarray, shape (tasks,)
         Rounded up, at least 1.
     release, earliest : ndarray, shape (tasks,)
-        From when waiting counts, and when a task can begin: not before now.
+        Since when a task waits, and when it can begin: not before now, from when waiting counts.
     due, latest : ndarray, shape (tasks,)
         `NEVER_MIN` where there is none.
     weight : ndarray, shape (tasks,)
