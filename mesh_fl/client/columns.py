@@ -3,8 +3,9 @@
 import codecs
 import csv
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import fmean
@@ -23,6 +24,9 @@ from mesh_fl.schema import Field as Declared
 
 MOST_KNOWN = 4096
 """Words of a column that are read once, however often they stand there."""
+
+MOST_ADVISED = 1000
+"""Refused cells of a column that are looked at for a setting that would read them."""
 
 LONGEST_KNOWN = 64
 """Characters of such a word."""
@@ -232,6 +236,10 @@ class FieldReader:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    _refused: Iterator[int] = dataclasses.field(
+        default_factory=itertools.count, init=False, repr=False, compare=False
+    )
+
     def __post_init__(self) -> None:
         if len(self.sources) > 1 and self.field.kind != "number":
             raise DataError(
@@ -277,7 +285,8 @@ class FieldReader:
             return self._parse(self._canonical(cell))
         except DataError as error:
             message = str(error).removeprefix(f"{self.field.name}: ")
-            message += advice(self.notation, self.field, cell)
+            if next(self._refused) < MOST_ADVISED:
+                message += advice(self.notation, self.field, cell)
             return Problem(self.file, row.line, self.sources[number], shown(cell), message)
 
     def _canonical(self, cell: object) -> object:

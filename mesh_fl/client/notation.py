@@ -21,6 +21,7 @@ EXCEL = "excel"
 """The format of days since 1899-12-30, as spreadsheets count them."""
 
 FIRST_DAY, LAST_SERIAL = datetime(1899, 12, 30), 2_958_466
+SERIAL = re.compile(r"\d{1,7}([.,]\d+)?", re.ASCII)
 OF_DAY = re.compile(r"%[HIMSTRXcs]")
 
 
@@ -150,16 +151,19 @@ def moment_of(text: str, form: str) -> datetime | None:
     """Read a time by a format; None where it is not written so."""
     try:
         if form == EXCEL:
-            days = float(text.replace(",", "."))
-            is_sound = 1 <= days < LAST_SERIAL
-            # Spreadsheets keep days as floats: to the second is what they mean.
-            seconds = round(days * 86_400) if is_sound else 0
-            return FIRST_DAY + timedelta(seconds=seconds) if is_sound else None
+            return _of_serial(text)
         moment = datetime.strptime(text, form)
         # Of digits alone strptime also takes one where the format means two.
         return None if text.isdigit() and moment.strftime(form) != text else moment
     except ValueError:
         return None
+
+
+def _of_serial(text: str) -> datetime | None:
+    days = float(text.replace(",", ".")) if SERIAL.fullmatch(text) else 0.0
+    # Spreadsheets keep days as floats: to the second is what they mean.
+    seconds = round(days * 86_400)
+    return FIRST_DAY + timedelta(seconds=seconds) if 1 <= seconds / 86_400 < LAST_SERIAL else None
 
 
 def is_day(text: str, form: str) -> bool:

@@ -242,6 +242,23 @@ def test_two_signs_or_no_number_are_refused(text: str) -> None:
         HOURS.parse(Notation(unit="EUR", decimal=",").plain(HOURS, text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2958465.9999999", "2958466", "0", "-1", "nan", "inf", "1e3", "4_6", "46083.", "\u0663"],
+)
+def test_what_is_no_day_of_a_spreadsheet_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="expected a time written as excel"):
+        Notation(formats=("excel",)).plain(OPENED, text)
+
+
+def test_advice_ends_where_nobody_reads_on(tmp_path: Path) -> None:
+    rows = "".join(f"{n},5,02.03.2026\n" for n in range(1500))
+    plain = 'path = "t.csv"\nid = "No"\n'
+    records = read(tmp_path, f"No,hours,opened\nx,5,\n{rows}", plain)
+    told = [" reads it" in str(problem) for problem in records.problems]
+    assert told == [True] * 1000 + [False] * 500
+
+
 @pytest.mark.parametrize("cell", ["90 min", 90, 90.0])
 def test_a_factor_makes_hours_of_minutes(cell: object) -> None:
     assert HOURS.parse(Notation(unit="min", factor=1 / 60).plain(HOURS, cell)) == 1.5
